@@ -1,0 +1,68 @@
+// What a stage is, in words that every folder shares.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace shoal {
+
+using Token = std::int32_t;  // an index into the model's vocabulary
+
+// [first, last) in the model's own numbering.
+struct LayerRange {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  auto operator<=>(const LayerRange&) const = default;
+  std::uint32_t count() const { return last - first; }
+  std::string text() const { return fmt::format("{}:{}", first, last); }
+};
+
+// More rows than this take another attention path in llama.cpp and round differently (docs/architecture.md §2).
+inline constexpr std::uint32_t kStepRowsMax = 63;
+
+enum class KvType : std::uint8_t { kF16, kQ8_0 };
+
+// auto: exact wherever that costs under 10 %; on: always, or the stage refuses to load; off: whatever is fastest.
+enum class ExactMode : std::uint8_t { kAuto, kOn, kOff };
+
+inline constexpr std::array<std::string_view, 2> kKvTypeNames = {"f16", "q8_0"};
+inline constexpr std::array<std::string_view, 3> kExactModeNames = {"auto", "on", "off"};
+
+inline std::string_view to_string(KvType type) { return kKvTypeNames[static_cast<std::size_t>(type)]; }
+inline std::string_view to_string(ExactMode mode) { return kExactModeNames[static_cast<std::size_t>(mode)]; }
+std::optional<KvType> parse_kv_type(std::string_view text);
+std::optional<ExactMode> parse_exact_mode(std::string_view text);
+
+// How every stage of a plan is loaded; the same for all of them, so that they fit together.
+struct StageSettings {
+  std::uint32_t context_tokens_max = 4096;  // longest sequence, prompt and answer together
+  std::uint32_t sequences_max = 8;          // sequences whose KV a stage holds at once
+  std::uint32_t kv_tokens_total = 8192;     // KV cells that all sequences share
+  KvType kv_type = KvType::kF16;
+  ExactMode exact = ExactMode::kAuto;
+  bool operator==(const StageSettings&) const = default;
+};
+
+// What a stage found out about itself on loading.
+struct ExactnessReport {
+  bool exact = false;
+  std::string reason;  // one line: how it was proven, or why it is not exact
+  bool operator==(const ExactnessReport&) const = default;
+};
+
+// Bytes as measured from the loaded stage.
+struct StageMemory {
+  std::uint64_t weights_bytes = 0;
+  std::uint64_t kv_bytes = 0;
+  std::uint64_t compute_bytes = 0;  // graph and output buffers
+  std::uint64_t total() const { return weights_bytes + kv_bytes + compute_bytes; }
+  bool operator==(const StageMemory&) const = default;
+};
+
+}  // namespace shoal
