@@ -1,0 +1,57 @@
+// A link: frames over TLS 1.3 over TCP with TCP_NODELAY, both sides authenticated by their keys (docs/architecture.md §4, §5).
+//
+// Everything runs on the io_context's one thread. Sending never blocks: frames are queued up to kSendQueueBytesMax; a peer
+// that does not drain its queue loses the link (on_closed with kResourceExhausted). Raw bytes are written from the buffer
+// given, without a copy. A link is closed by close(), by the peer, by a malformed frame (kCorrupt) or by silence: with
+// keep_alive, a Ping goes out whenever nothing was sent for kPingInterval, and a link on which nothing arrived for
+// kSilenceMax is closed (kDeadlineExceeded). Pings and Pongs are handled inside; rtt() is their measure.
+// After on_closed no handler is called again. Handlers may call any method of the link, close() included.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "wire/frame.h"
+
+namespace shoal::net {
+
+inline constexpr std::size_t kSendQueueBytesMax = 256u << 20;
+inline constexpr Duration kPingInterval = std::chrono::milliseconds(50);    // Wi-Fi power save begins after 100 ms of silence
+inline constexpr Duration kIdlePingInterval = std::chrono::milliseconds(500);
+inline constexpr Duration kSilenceMax = std::chrono::milliseconds(3000);
+
+class Link : public std::enable_shared_from_this<Link> {
+ public:
+  struct Handlers {
+    std::function<void(wire::Frame)> on_frame;
+    std::function<void(const Error&)> on_closed;  // called once, also after close() (kCancelled)
+  };
+
+  virtual ~Link() = default;
+
+  // Starts reading. Once.
+  virtual void start(Handlers handlers) = 0;
+  // Queues a frame; nothing happens on a closed link.
+  virtual void send(const wire::Message& message, std::shared_ptr<const Bytes> raw = nullptr) = 0;
+  // Queues an already encoded frame (relay).
+  virtual void send_encoded(Bytes frame) = 0;
+  // Sends a Reject and closes after it has gone out (bounded by one second).
+  virtual void reject(const Error& error) = 0;
+  virtual void close() = 0;
+  virtual bool is_open() const = 0;
+  // A link that carries steps now is kept warm at kPingInterval; an idle one pings at kIdlePingInterval.
+  virtual void set_warm(bool warm) = 0;
+
+  virtual const NodeId& peer() const = 0;             // proven by the handshake
+  virtual std::string remote_address() const = 0;     // "192.168.1.7:7420"
+  virtual std::optional<Duration> rtt() const = 0;    // smoothed; nullopt before the first Pong
+  virtual std::size_t queued_bytes() const = 0;
+};
+
+}  // namespace shoal::net
