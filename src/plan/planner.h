@@ -1,0 +1,53 @@
+// The planner: which node hosts which layers. Pure: no I/O, no clock, no threads, no llama.cpp.
+//
+// Today one objective: every usable node gets layers in proportion to its memory, so that the fullest stage is as little
+// full as can be (docs/architecture.md §7 names the objectives to come). Cost O(nodes x cut points^2).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/stage_spec.h"
+
+namespace shoal::plan {
+
+// What the planner must know of a model; derived from its manifest by the coordinator.
+struct ModelShape {
+  std::uint32_t layer_count = 0;
+  std::uint32_t embedding_length = 0;
+  std::vector<std::uint64_t> layer_weight_bytes;       // size layer_count
+  std::vector<std::uint64_t> layer_kv_bytes;           // size layer_count: at the settings' kv_tokens_total and KV type
+  std::uint64_t first_stage_bytes = 0;                 // weights that only the first stage holds (embedding)
+  std::uint64_t last_stage_bytes = 0;                  // weights that only the last stage holds (norm, output)
+  std::uint64_t every_stage_bytes = 0;                 // compute buffers and weights that each stage holds
+  std::vector<bool> cut_allowed;                       // size layer_count + 1, see model::Manifest
+};
+
+// What a device can do; more fields as telemetry learns them.
+struct NodeProfile {
+  NodeId node;
+  std::string name;
+  std::uint64_t memory_bytes_max = 0;
+};
+
+struct PlannedStage {
+  NodeId node;
+  LayerRange range;
+  std::uint64_t memory_bytes = 0;  // predicted
+  bool operator==(const PlannedStage&) const = default;
+};
+
+struct Plan {
+  std::vector<PlannedStage> stages;     // in pipeline order, covering all layers once
+  std::vector<NodeId> left_out;         // nodes that host nothing
+  std::string explanation;              // a few sentences for a person: who holds what, how full, who was left out and why
+};
+
+// The order of `nodes` does not matter: equal inputs give equal plans. kResourceExhausted: it does not fit on all nodes
+// together; the message says how much memory is missing. kInvalidArgument: no nodes, an empty or inconsistent shape.
+Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes);
+
+}  // namespace shoal::plan
