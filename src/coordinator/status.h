@@ -1,0 +1,99 @@
+// The state of the shoal as a person or a dashboard sees it: a snapshot without JSON. The API writes it as JSON
+// (GET /shoal/v1/status), `shoal status` prints that. Values only; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/stage_spec.h"
+
+namespace shoal::coordinator {
+
+// An away node is paired and not connected now; it hosts nothing.
+enum class NodeState { kConnected, kAway };
+enum class StageState { kFetching, kLoading, kReady, kFailed };
+enum class ClusterState { kNoPlan, kLoading, kServing };
+// How hidden states get from a stage to the next: node to node, or through the coordinator (access-point isolation).
+enum class LinkPath { kNone, kDirect, kRelay };
+
+inline constexpr std::string_view to_string(NodeState state) {
+  return state == NodeState::kConnected ? "connected" : "away";
+}
+inline constexpr std::string_view to_string(StageState state) {
+  constexpr std::string_view kNames[] = {"fetching", "loading", "ready", "failed"};
+  return kNames[static_cast<int>(state)];
+}
+inline constexpr std::string_view to_string(ClusterState state) {
+  constexpr std::string_view kNames[] = {"no plan", "loading", "serving"};
+  return kNames[static_cast<int>(state)];
+}
+inline constexpr std::string_view to_string(LinkPath path) {
+  constexpr std::string_view kNames[] = {"none", "direct", "relay"};
+  return kNames[static_cast<int>(path)];
+}
+
+struct NodeStatus {
+  NodeId id;
+  std::string name;
+  NodeState state = NodeState::kAway;
+  std::uint64_t memory_bytes_max = 0;  // what the node offers
+  std::vector<std::string> addresses;  // "host:port" where neighbours may dial it; empty: none known
+  std::optional<LayerRange> range;     // of its stage in the current plan
+  std::optional<double> rtt_ms;        // coordinator to node
+  std::int64_t seen_unix_seconds = 0;  // last message
+};
+
+struct StageStatus {
+  NodeId node;
+  std::string node_name;
+  LayerRange range;
+  StageState state = StageState::kFetching;
+  std::uint64_t bytes_done = 0;  // of the shard, while fetching
+  std::uint64_t bytes_total = 0;
+  std::uint64_t memory_planned_bytes = 0;  // the planner's prediction
+  StageMemory memory;                      // measured; zeros until ready
+  ExactnessReport exactness;               // reason is empty until ready
+  LinkPath to_next = LinkPath::kNone;      // kNone: the last stage, or not connected yet
+  std::string error;                       // kFailed: why, one line
+};
+
+struct PlanStatus {
+  Epoch epoch;
+  std::vector<StageStatus> stages;  // in pipeline order
+  std::string explanation;
+};
+
+struct ModelStatus {
+  std::string name;
+  std::string architecture;
+  std::string quantization;
+  std::uint32_t layer_count = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t context_tokens_max = 0;
+};
+
+struct ClusterStatus {
+  ClusterState state = ClusterState::kNoPlan;
+  std::string why_no_plan;  // kNoPlan: what is missing, one line
+  ModelStatus model;
+  std::string coordinator_id;  // hex of its NodeId
+  std::vector<NodeStatus> nodes;
+  std::optional<PlanStatus> plan;
+  bool exact = false;     // every stage proved it
+  std::string exactness;  // one line for people: "exact: ..." or "not exact: ..." with the reason
+  std::uint32_t sequences_live = 0;
+  std::uint32_t sequences_waiting = 0;
+  std::uint32_t steps_in_flight = 0;
+  std::uint64_t kv_tokens_reserved = 0;
+  std::uint64_t kv_tokens_total = 0;
+  double tokens_per_second = 0;        // generated, over the last 10 s, all sequences
+  std::uint64_t tokens_generated = 0;  // since the coordinator started
+  std::uint64_t tokens_prompt = 0;
+  double uptime_s = 0;
+};
+
+}  // namespace shoal::coordinator
