@@ -12,7 +12,8 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <span>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -22,7 +23,8 @@ namespace shoal::wire {
 
 inline constexpr std::size_t kFrameHeaderBytes = 16;
 inline constexpr std::uint32_t kMessageBytesMax = 4u << 20;
-inline constexpr std::uint32_t kRawBytesMax = 64u << 20;  // 63 rows of a 16384-wide model take 4 MiB, all logits of 63 rows 40 MiB
+inline constexpr std::uint32_t kRawBytesMax = 64u << 20;     // candidates: 63 rows with all logits of a 128k vocabulary
+inline constexpr std::uint32_t kStepRawBytesMax = 8u << 20;  // hidden states: 63 rows of a 16384-wide model take 4 MiB
 inline constexpr std::uint32_t kJoinMessageBytesMax = 1024;  // all that an unpaired peer may send
 
 struct FrameHeader {
@@ -44,8 +46,16 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t, kFrameHeaderByte
 // The message of a frame whose header was decoded; kCorrupt with the field's name when it breaks messages.h's promises.
 Result<Message> decode_message(std::uint16_t type, ByteSpan message);
 
-// Header and message bytes of a frame that will carry `raw_bytes` raw bytes behind them. What we send keeps the limits:
-// breaking one is a bug of ours and asserts.
+// Whether so many raw bytes can belong to this message; kCorrupt when not: hidden states are whole rows of f32,
+// candidates are eight bytes each, a piece that was not found has no bytes.
+Status check_raw(const Message& message, std::size_t raw_bytes);
+
+// Most raw bytes that a frame with this message may carry. Who fills a frame from a request of a peer's asks first.
+std::size_t raw_bytes_max(const Message& message);
+
+// Header and message bytes of a frame that will carry `raw_bytes` raw bytes behind them. What we send keeps the
+// promises of messages.h: breaking one is a bug of ours and asserts, but for texts, which are clipped to their limits
+// and cleaned of control characters (text.h), because they come from users and systems.
 Bytes encode_frame(const Message& message, std::size_t raw_bytes);
 
 // A whole frame from memory: header, message, raw bytes, nothing behind. For relayed frames and fuzzing.

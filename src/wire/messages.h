@@ -1,7 +1,9 @@
 // What travels between processes, as plain C++: the domain side of proto/shoal/v1/wire.proto.
 //
-// A message that codec.h has decoded is well-formed: sizes within the limits below, hashes 32 bytes long, enums known,
-// ranges not empty, row arrays of equal length. Whether it makes sense now is for its receiver to judge.
+// A message that frame.h has decoded is well-formed: sizes within the limits below, hashes 32 bytes long, enums known,
+// layer ranges not empty, row arrays of equal length, pieces inside their shard, logits finite, texts UTF-8 without
+// control characters (they end in logs and on terminals). Whether it makes sense now is for its receiver to judge. An
+// ErrorCode of a newer peer that we do not know becomes kInternal.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +19,33 @@ namespace shoal::wire {
 inline constexpr std::uint16_t kProtocolVersion = 1;
 
 inline constexpr std::size_t kNameBytesMax = 64;
-inline constexpr std::size_t kTextBytesMax = 1024;      // error messages, reasons
+inline constexpr std::size_t kTextBytesMax = 1024;  // error messages, reasons
+inline constexpr std::size_t kSecretBytesMax = 64;
 inline constexpr std::size_t kAddressesMax = 16;
+inline constexpr std::size_t kAddressBytesMax = 64;  // a host without a port: "192.168.1.7", "fe80::1%wlan0"
 inline constexpr std::size_t kPlanStagesMax = 1024;
 inline constexpr std::size_t kPiecesMax = 16384;
 inline constexpr std::size_t kSourcesMax = 64;
 inline constexpr std::size_t kFreesMax = 4096;
 inline constexpr std::size_t kTimesMax = 1024;
 inline constexpr std::uint32_t kPieceChunkBytesMax = 1u << 20;
+inline constexpr std::uint32_t kTelemetryIntervalMsMax = 60'000;
+inline constexpr std::uint32_t kCandidatesMax = 1u << 21;  // for one row; beyond every vocabulary
 inline constexpr std::uint32_t kAllLogits = UINT32_MAX;
 
 struct JoinRequest {
-  Bytes secret;  // 1 .. 64 bytes
+  Bytes secret;  // 1 .. kSecretBytesMax bytes
   std::string name;
+  bool operator==(const JoinRequest&) const = default;
 };
 struct JoinAccepted {
   std::string coordinator_name;
+  bool operator==(const JoinAccepted&) const = default;
 };
 struct Reject {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
+  bool operator==(const Reject&) const = default;
 };
 struct Hello {
   std::string name;
@@ -46,31 +55,40 @@ struct Hello {
   std::uint16_t data_port = 0;
   std::vector<std::string> addresses;  // where peers on the LAN may reach data_port
   std::string kernel_family;
+  bool operator==(const Hello&) const = default;
 };
 struct Welcome {
-  std::uint32_t telemetry_interval_ms = 0;
+  std::uint32_t telemetry_interval_ms = 500;  // 1 .. kTelemetryIntervalMsMax
   std::string coordinator_name;
+  bool operator==(const Welcome&) const = default;
 };
 struct DataHello {
   Epoch epoch;
+  bool operator==(const DataHello&) const = default;
 };
-struct FetchHello {};
+struct FetchHello {
+  bool operator==(const FetchHello&) const = default;
+};
 
 struct StageTelemetry {
   StageId stage;
   std::uint32_t steps_queued = 0;
   std::uint64_t steps_done = 0;
+  bool operator==(const StageTelemetry&) const = default;
 };
 struct Telemetry {
   std::uint64_t memory_available_bytes = 0;
   std::uint64_t resident_bytes = 0;
   std::vector<StageTelemetry> stages;
+  bool operator==(const Telemetry&) const = default;
 };
 struct Ping {
   std::uint64_t sent_us = 0;
+  bool operator==(const Ping&) const = default;
 };
 struct Pong {
   std::uint64_t sent_us = 0;  // of the Ping it answers
+  bool operator==(const Pong&) const = default;
 };
 
 struct PlanStage {
@@ -82,22 +100,26 @@ struct PlanStage {
   std::uint16_t data_port = 0;
   bool is_first = false;
   bool is_last = false;
+  bool operator==(const PlanStage&) const = default;
 };
 // Stages in pipeline order. A node finds its own stages in it, and whom it sends to: the next stage.
 struct Plan {
   Epoch epoch;
   std::vector<PlanStage> stages;
+  bool operator==(const Plan&) const = default;
 };
 
 struct ShardPiece {
   Digest sha256;
   std::uint64_t offset = 0;
   std::uint64_t size_bytes = 0;
+  bool operator==(const ShardPiece&) const = default;
 };
 struct PieceSource {
   NodeId node;
   std::vector<std::string> addresses;
   std::uint16_t data_port = 0;
+  bool operator==(const PieceSource&) const = default;
 };
 struct LoadStage {
   Epoch epoch;
@@ -109,25 +131,30 @@ struct LoadStage {
   std::vector<ShardPiece> pieces;
   StageSettings settings;
   std::vector<PieceSource> sources;  // asked before the coordinator
+  bool operator==(const LoadStage&) const = default;
 };
 struct StageProgress {
   StageId stage;
   std::uint64_t bytes_done = 0;
   std::uint64_t bytes_total = 0;
   bool loading = false;  // all bytes are there; llama.cpp reads them, the proof runs
+  bool operator==(const StageProgress&) const = default;
 };
 struct StageReady {
   StageId stage;
   StageMemory memory;
   ExactnessReport exactness;
+  bool operator==(const StageReady&) const = default;
 };
 struct StageFailed {
   StageId stage;
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
+  bool operator==(const StageFailed&) const = default;
 };
 struct DropStage {
   StageId stage;
+  bool operator==(const DropStage&) const = default;
 };
 struct LinkReport {
   Epoch epoch;
@@ -135,21 +162,25 @@ struct LinkReport {
   StageId to_stage;
   bool direct = false;
   std::string reason;
+  bool operator==(const LinkReport&) const = default;
 };
 struct Relay {
   NodeId peer;
+  bool operator==(const Relay&) const = default;
 };
 
 struct StageTime {
   StageId stage;
   std::uint32_t queue_us = 0;
   std::uint32_t compute_us = 0;
+  bool operator==(const StageTime&) const = default;
 };
 struct StepRow {
   SequenceId sequence;
   std::uint32_t position = 0;
   Token token = 0;
   std::uint32_t logits = 0;  // 0 none, n the best n, kAllLogits all
+  bool operator==(const StepRow&) const = default;
 };
 // At most kStepRowsMax rows; none when it only carries frees.
 struct Step {
@@ -160,13 +191,17 @@ struct Step {
   bool has_tokens = false;
   std::vector<SequenceId> frees;
   std::vector<StageTime> times;
+  bool operator==(const Step&) const = default;
 };
+// One candidate count a row that asked for logits, and as many log_sum_exps, all finite (a stage whose logits are not
+// answers with StepFailed); the candidates follow as raw bytes, at most raw_bytes_max() (frame.h).
 struct StepResult {
   Epoch epoch;
   StepId step;
   std::vector<std::uint32_t> candidate_counts;
   std::vector<double> log_sum_exps;
   std::vector<StageTime> times;
+  bool operator==(const StepResult&) const = default;
 };
 struct StepFailed {
   Epoch epoch;
@@ -174,22 +209,24 @@ struct StepFailed {
   StageId stage;
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
+  bool operator==(const StepFailed&) const = default;
 };
 
 struct FetchPiece {
   Digest sha256;
   std::uint64_t offset = 0;
-  std::uint32_t length_max = 0;
+  std::uint32_t length_max = kPieceChunkBytesMax;  // 1 .. kPieceChunkBytesMax
+  bool operator==(const FetchPiece&) const = default;
 };
 struct PieceData {
   Digest sha256;
   std::uint64_t offset = 0;
   bool found = false;
+  bool operator==(const PieceData&) const = default;
 };
 
-using Message =
-    std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping, Pong, Plan,
-                 LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport, Relay, Step, StepResult,
-                 StepFailed, FetchPiece, PieceData>;
+using Message = std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping,
+                             Pong, Plan, LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport,
+                             Relay, Step, StepResult, StepFailed, FetchPiece, PieceData>;
 
 }  // namespace shoal::wire
