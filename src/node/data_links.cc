@@ -1,0 +1,157 @@
+#include "node/data_links.h"
+
+#include "base/log.h"
+
+namespace shoal::node {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr Duration kDialMax = std::chrono::milliseconds(1500);
+constexpr auto kDirectMax = std::chrono::seconds(4);         // all attempts together, then the coordinator relays
+constexpr auto kRetryPause = std::chrono::milliseconds(50);  // the peer may not have read the plan yet
+constexpr auto kWarmFor = std::chrono::seconds(2);
+
+}  // namespace
+
+DataLinks::DataLinks(boost::asio::io_context& io, net::Transport& transport, Handlers handlers)
+    : io_(io), transport_(transport), handlers_(std::move(handlers)) {}
+
+DataLinks::~DataLinks() {
+  *alive_ = false;
+  close_all();
+}
+
+void DataLinks::close_all() {
+  auto peers = std::exchange(peers_, {});
+  for (auto& [id, peer] : peers) {
+    if (peer.link) peer.link->close();
+  }
+}
+
+void DataLinks::set_plan(const wire::Plan& plan, const NodeId& self) {
+  epoch_ = plan.epoch;
+  std::map<NodeId, Peer> kept;
+  for (std::size_t i = 0; i + 1 < plan.stages.size(); ++i) {
+    const auto& from = plan.stages[i];
+    const auto& to = plan.stages[i + 1];
+    if (from.node != self || to.node == self || kept.contains(to.node)) continue;
+    Peer peer;
+    if (auto old = peers_.extract(to.node); !old.empty()) peer = std::move(old.mapped());
+    peer.pending.clear();  // of an older epoch
+    peer.from_stage = from.stage;
+    peer.to_stage = to.stage;
+    peer.endpoints.clear();
+    for (const auto& address : to.addresses) peer.endpoints.push_back({address, to.data_port});
+    kept.emplace(to.node, std::move(peer));
+  }
+  for (auto& [id, peer] : peers_) {
+    if (peer.link) peer.link->close();
+  }
+  peers_ = std::move(kept);
+  for (auto& [id, peer] : peers_) {
+    if (peer.link && peer.link->is_open()) {
+      settle(id, peer, Way::kDirect, "");
+    } else {
+      start_dialling(id, peer);
+    }
+  }
+}
+
+void DataLinks::start_dialling(const NodeId& id, Peer& peer) {
+  peer.way = Way::kDialling;
+  peer.link = nullptr;
+  peer.endpoint_next = 0;
+  peer.dial_until = SteadyClock::now() + kDirectMax;
+  peer.generation = ++generation_;
+  dial_next(id, peer.generation);
+}
+
+void DataLinks::dial_next(const NodeId& id, std::uint64_t generation) {
+  Peer* peer = find(id, generation);
+  if (peer == nullptr) return;
+  if (peer->endpoints.empty()) return settle(id, *peer, Way::kRelay, "the node told no address");
+  const auto& endpoint = peer->endpoints[peer->endpoint_next++ % peer->endpoints.size()];
+  transport_.dial(endpoint, id, kDialMax,
+                  [this, alive = alive_, id, generation](Result<std::shared_ptr<net::Link>> link) {
+                    if (*alive) on_dialled(id, generation, std::move(link));
+                  });
+}
+
+DataLinks::Peer* DataLinks::find(const NodeId& id, std::uint64_t generation) {
+  auto found = peers_.find(id);
+  return found != peers_.end() && found->second.generation == generation ? &found->second : nullptr;
+}
+
+// The TLS handshake is done; whether the peer takes steps from us it says by answering the DataHello: until the plan
+// has reached it, it closes the link instead, and we dial again.
+void DataLinks::on_dialled(const NodeId& id, std::uint64_t generation, Result<std::shared_ptr<net::Link>> link) {
+  Peer* peer = find(id, generation);
+  if (peer == nullptr) {
+    if (link.ok()) (*link)->close();
+    return;
+  }
+  if (!link.ok()) return dial_again(id, *peer, link.error());
+  peer->link = std::move(*link);
+  net::Link::Handlers handlers;
+  handlers.on_frame = [this, alive = alive_, id, generation](wire::Frame frame) {
+    Peer* answering = *alive ? find(id, generation) : nullptr;
+    if (answering == nullptr || answering->way != Way::kDialling) return;
+    if (std::holds_alternative<wire::DataHello>(frame.message)) settle(id, *answering, Way::kDirect, "");
+  };
+  handlers.on_closed = [this, alive = alive_, id, generation](const Error& error) {
+    Peer* lost = *alive ? find(id, generation) : nullptr;
+    if (lost == nullptr) return;
+    lost->link = nullptr;
+    if (lost->way == Way::kDialling) return dial_again(id, *lost, error);
+    settle(id, *lost, Way::kRelay, error.message);
+    handlers_.on_broken(epoch_, error);
+  };
+  peer->link->start(std::move(handlers));
+  peer->link->send(wire::DataHello{epoch_});
+}
+
+void DataLinks::dial_again(const NodeId& id, Peer& peer, const Error& error) {
+  if (SteadyClock::now() >= peer.dial_until) return settle(id, peer, Way::kRelay, error.message);
+  peer.retry = std::make_unique<boost::asio::steady_timer>(io_, kRetryPause);
+  peer.retry->async_wait([this, alive = alive_, id, generation = peer.generation](boost::system::error_code cancelled) {
+    if (*alive && !cancelled) dial_next(id, generation);
+  });
+}
+
+void DataLinks::settle(const NodeId& id, Peer& peer, Way way, const std::string& reason) {
+  peer.way = way;
+  if (way == Way::kRelay) log_warning("no direct link to {}, the coordinator relays: {}", id.short_hex(), reason);
+  handlers_.on_report({epoch_, peer.from_stage, peer.to_stage, way == Way::kDirect, reason});
+  auto pending = std::exchange(peer.pending, {});
+  for (auto& waiting : pending) transmit(id, peer, waiting.message, waiting.raw);
+}
+
+void DataLinks::send(const NodeId& id, const wire::Message& message, std::shared_ptr<const Bytes> raw) {
+  auto found = peers_.find(id);
+  if (found == peers_.end()) return;  // of a plan that is gone
+  Peer& peer = found->second;
+  if (peer.way != Way::kDialling) return transmit(id, peer, message, raw);
+  if (peer.pending.size() < kPendingFramesMax) peer.pending.push_back({message, std::move(raw)});
+}
+
+void DataLinks::transmit(const NodeId& id, Peer& peer, const wire::Message& message,
+                         const std::shared_ptr<const Bytes>& raw) {
+  if (peer.way == Way::kDirect) {
+    peer.last_step = SteadyClock::now();
+    peer.link->set_warm(true);
+    peer.link->send(message, raw);
+    return;
+  }
+  Bytes frame = wire::encode_frame(message, raw ? raw->size() : 0);
+  if (raw) frame.insert(frame.end(), raw->begin(), raw->end());
+  handlers_.relay(id, std::move(frame));
+}
+
+void DataLinks::tick(SteadyClock::time_point now) {
+  for (auto& [id, peer] : peers_) {
+    if (peer.way == Way::kDirect && now - peer.last_step > kWarmFor) peer.link->set_warm(false);
+  }
+}
+
+}  // namespace shoal::node

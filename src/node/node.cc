@@ -1,0 +1,314 @@
+#include "node/node.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/stage.h"
+#include "net/discovery.h"
+#include "net/piece_server.h"
+#include "node/device.h"
+
+namespace shoal::node {
+namespace {
+
+constexpr Duration kDialMax = std::chrono::seconds(3);
+constexpr Duration kDiscoveryWindow = std::chrono::seconds(2);
+constexpr std::size_t kAcceptedLinksMax = 256;
+
+}  // namespace
+
+Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeOptions options,
+                                           std::function<void(const Error&)> on_fatal,
+                                           std::function<void(const NodeEvent&)> on_event) {
+  SHOAL_RETURN_IF_ERROR(make_directories(options.state_directory));
+  SHOAL_ASSIGN_OR_RETURN(net::Identity identity, net::Identity::load_or_create(options.state_directory));
+  SHOAL_ASSIGN_OR_RETURN(auto membership, Membership::load(options.state_directory));
+  if (!membership && !options.join_link) {
+    return Error{
+        ErrorCode::kInvalidArgument,
+        "this device is in no shoal yet: run `shoal token create` where the coordinator runs and join with its link"};
+  }
+  // A link of another coordinator moves the device there; one of its own coordinator is not needed any more.
+  if (membership && options.join_link && membership->coordinator != options.join_link->coordinator) membership.reset();
+  SHOAL_ASSIGN_OR_RETURN(auto store, model::ShardStore::open(options.state_directory / "shards"));
+  if (options.model) {
+    SHOAL_ASSIGN_OR_RETURN(auto manifest, model::read_manifest(*options.model));
+    log_info("hashing {} to cut from it", options.model->string());
+    SHOAL_ASSIGN_OR_RETURN(auto hashes, model::hash_tensors(manifest));
+    store->add_model(manifest, hashes);
+  }
+  std::unique_ptr<Node> node(new Node(io, std::move(options), std::move(identity), std::move(store),
+                                      std::move(on_fatal), std::move(on_event)));
+  node->membership_ = std::move(membership);
+  SHOAL_ASSIGN_OR_RETURN(node->listener_, node->transport_.listen(
+                                              node->options_.listen,
+                                              [raw = node.get()](const NodeId& id) {
+                                                return raw->stages_.knows_peer(id) ||
+                                                       (raw->membership_ && raw->membership_->coordinator == id);
+                                              },
+                                              [raw = node.get()](std::shared_ptr<net::Link> link, wire::Frame first) {
+                                                raw->accept(std::move(link), std::move(first));
+                                              }));
+  return node;
+}
+
+Node::Node(boost::asio::io_context& io, NodeOptions options, net::Identity identity,
+           std::unique_ptr<model::ShardStore> store, std::function<void(const Error&)> on_fatal,
+           std::function<void(const NodeEvent&)> on_event)
+    : io_(io),
+      options_(std::move(options)),
+      transport_(io, std::move(identity)),
+      store_(std::move(store)),
+      on_fatal_(std::move(on_fatal)),
+      on_event_(std::move(on_event)),
+      retry_timer_(io),
+      telemetry_timer_(io),
+      jitter_(load_le<std::uint64_t>(transport_.identity().id().key.bytes.data())),
+      stages_(
+          io, transport_, *store_, options_.threads,
+          [this](const wire::Message& message, std::shared_ptr<const Bytes> raw) {
+            if (!control_ || !welcomed_) return;
+            if (const auto* ready = std::get_if<wire::StageReady>(&message)) {
+              tell({NodeEvent::Kind::kStageReady, fmt::format("stage ready, {}", format_size(ready->memory.total()))});
+            } else if (const auto* progress = std::get_if<wire::StageProgress>(&message)) {
+              tell({NodeEvent::Kind::kFetching, progress->loading ? "loading" : "fetching", progress->bytes_done,
+                    progress->bytes_total});
+            }
+            control_->send(message, std::move(raw));
+          },
+          [this] { return coordinator_source(); }) {}
+
+Node::~Node() {
+  *alive_ = false;
+  if (control_) control_->close();
+  for (auto& [key, link] : accepted_) link->close();
+}
+
+void Node::start() {
+  membership_ ? connect(0) : pair(0);
+}
+
+void Node::tell(NodeEvent event) {
+  if (on_event_) on_event_(event);
+}
+
+// --- pairing ---
+
+void Node::pair(std::size_t index) {
+  const auto& endpoints = options_.join_link->endpoints;
+  if (index >= endpoints.size()) {
+    if (endpoints.empty()) pairing_error_ = {ErrorCode::kInvalidArgument, "the join link names no address"};
+    return on_fatal_(pairing_error_);
+  }
+  transport_.dial(endpoints[index], options_.join_link->coordinator, kDialMax,
+                  [this, alive = alive_, index](Result<std::shared_ptr<net::Link>> link) {
+                    if (!*alive) return;
+                    if (link.ok()) return on_pairing_link(std::move(*link), index);
+                    pairing_error_ = link.error();
+                    pair(index + 1);
+                  });
+}
+
+void Node::on_pairing_link(std::shared_ptr<net::Link> link, std::size_t index) {
+  control_ = std::move(link);
+  net::Link::Handlers handlers;
+  handlers.on_frame = [this, alive = alive_, index](wire::Frame frame) {
+    if (!*alive) return;
+    if (const auto* reject = std::get_if<wire::Reject>(&frame.message)) {
+      pairing_error_ = {reject->code, reject->message};
+    } else if (const auto* accepted = std::get_if<wire::JoinAccepted>(&frame.message)) {
+      paired(options_.join_link->endpoints[index], accepted->coordinator_name);
+    }
+  };
+  handlers.on_closed = [this, alive = alive_](const Error& error) {
+    if (!*alive || membership_) return;
+    control_.reset();
+    if (pairing_error_.message.empty()) pairing_error_ = error;
+    on_fatal_(pairing_error_);
+  };
+  pairing_error_ = {};
+  control_->start(std::move(handlers));
+  control_->send(wire::JoinRequest{options_.join_link->secret, options_.name});
+}
+
+void Node::paired(const net::Endpoint& endpoint, std::string coordinator_name) {
+  Membership membership{options_.join_link->coordinator, std::move(coordinator_name), options_.join_link->endpoints};
+  auto& endpoints = membership.endpoints;
+  std::stable_partition(endpoints.begin(), endpoints.end(), [&](const auto& known) { return known == endpoint; });
+  if (auto status = membership.save(options_.state_directory); !status.ok()) return on_fatal_(status.error());
+  membership_ = std::move(membership);
+  tell({NodeEvent::Kind::kPaired, "paired with " + membership_->coordinator_name});
+  if (auto link = std::exchange(control_, nullptr)) link->close();
+  connect(0);
+}
+
+// --- the control link ---
+
+void Node::connect(std::size_t index) {
+  if (index >= membership_->endpoints.size()) return look_around();
+  net::Endpoint endpoint = membership_->endpoints[index];
+  transport_.dial(endpoint, membership_->coordinator, kDialMax,
+                  [this, alive = alive_, index, endpoint](Result<std::shared_ptr<net::Link>> link) {
+                    if (!*alive) return;
+                    if (link.ok()) return on_control_link(std::move(*link), endpoint);
+                    log_debug("coordinator at {}: {}", endpoint.text(), link.error().message);
+                    connect(index + 1);
+                  });
+}
+
+// The pinned key may have moved to another address: ask the LAN.
+void Node::look_around() {
+  net::discover(io_, kDiscoveryWindow, [this, alive = alive_](Result<std::vector<net::Announcement>> found) {
+    if (!*alive) return;
+    if (found.ok()) {
+      for (const auto& announcement : *found) {
+        if (announcement.id != membership_->coordinator || announcement.endpoints.empty()) continue;
+        auto& endpoints = membership_->endpoints;
+        for (const auto& endpoint : announcement.endpoints) {
+          if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end() &&
+              endpoints.size() < wire::kAddressesMax) {
+            endpoints.push_back(endpoint);
+          }
+        }
+      }
+    }
+    retry_later("no address of the coordinator answers");
+  });
+}
+
+void Node::retry_later(const std::string& why) {
+  if (!told_disconnected_) {
+    tell({NodeEvent::Kind::kDisconnected, fmt::format("{}; trying again until it does", why)});
+    told_disconnected_ = true;
+  }
+  auto pause = retry_pause_ / 2 + Duration(jitter_.below(static_cast<std::uint64_t>(retry_pause_.count() / 2 + 1)));
+  retry_pause_ = std::min(retry_pause_ * 2, kRetryMax);
+  retry_timer_.expires_after(pause);
+  retry_timer_.async_wait([this, alive = alive_](boost::system::error_code error) {
+    if (*alive && !error) connect(0);
+  });
+}
+
+void Node::on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint& endpoint) {
+  control_ = std::move(link);
+  welcomed_ = false;
+  net::Link::Handlers handlers;
+  handlers.on_frame = [this, alive = alive_](wire::Frame frame) {
+    if (*alive) on_control_frame(std::move(frame));
+  };
+  handlers.on_closed = [this, alive = alive_](const Error& error) {
+    if (*alive) on_control_closed(error);
+  };
+  control_->start(std::move(handlers));
+  wire::Hello hello;
+  hello.name = options_.name;
+  hello.software = "shoal 0.1.0";
+  hello.memory_bytes_max = options_.memory_bytes_max;
+  hello.threads = options_.threads;
+  hello.data_port = listener_->endpoint().port;
+  hello.addresses = net::local_addresses();
+  hello.kernel_family = engine::kernel_family();
+  control_->send(hello);
+  // What works now is tried first next time.
+  auto& endpoints = membership_->endpoints;
+  if (endpoints.empty() || endpoints.front() != endpoint) {
+    endpoints.erase(std::remove(endpoints.begin(), endpoints.end(), endpoint), endpoints.end());
+    endpoints.insert(endpoints.begin(), endpoint);
+    if (auto status = membership_->save(options_.state_directory); !status.ok())
+      log_warning("{}", status.error().message);
+  }
+}
+
+void Node::on_control_closed(const Error& error) {
+  control_.reset();
+  welcomed_ = false;
+  telemetry_timer_.cancel();
+  stages_.drop_all();
+  log_info("control link lost: {}", error.message);
+  retry_later(error.message);
+}
+
+void Node::on_control_frame(wire::Frame frame) {
+  auto& message = frame.message;
+  if (const auto* welcome = std::get_if<wire::Welcome>(&message)) {
+    welcomed_ = true;
+    told_disconnected_ = false;
+    retry_pause_ = kRetryMin;
+    telemetry_interval_ = std::chrono::milliseconds(std::clamp(welcome->telemetry_interval_ms, 100u, 60000u));
+    tell({NodeEvent::Kind::kConnected, "connected to " + welcome->coordinator_name});
+    send_telemetry();
+  } else if (auto* plan = std::get_if<wire::Plan>(&message)) {
+    stages_.set_plan(std::move(*plan));
+  } else if (const auto* load = std::get_if<wire::LoadStage>(&message)) {
+    stages_.load(*load);
+  } else if (const auto* drop = std::get_if<wire::DropStage>(&message)) {
+    stages_.drop(drop->stage);
+  } else if (auto* step = std::get_if<wire::Step>(&message)) {
+    stages_.on_step(std::move(*step), std::move(frame.raw));
+  } else if (const auto* relay = std::get_if<wire::Relay>(&message)) {
+    auto inner = wire::decode_frame(frame.raw);
+    auto* relayed = inner.ok() ? std::get_if<wire::Step>(&inner->message) : nullptr;
+    if (relayed && stages_.knows_peer(relay->peer)) stages_.on_step(std::move(*relayed), std::move(inner->raw));
+  } else if (const auto* reject = std::get_if<wire::Reject>(&message)) {
+    log_error("the coordinator refuses this node: {}", reject->message);
+  }
+}
+
+void Node::send_telemetry() {
+  if (!control_ || !welcomed_) return;
+  control_->send(
+      wire::Telemetry{memory_available_bytes().value_or(0), resident_bytes().value_or(0), stages_.telemetry()});
+  stages_.tick();
+  telemetry_timer_.expires_after(telemetry_interval_);
+  telemetry_timer_.async_wait([this, alive = alive_](boost::system::error_code error) {
+    if (*alive && !error) send_telemetry();
+  });
+}
+
+// --- links of peers ---
+
+void Node::accept(std::shared_ptr<net::Link> link, wire::Frame first) {
+  if (accepted_.size() >= kAcceptedLinksMax) return link->reject({ErrorCode::kResourceExhausted, "too many links"});
+  net::Link* key = link.get();
+  auto forget = [this, alive = alive_, key] {
+    if (*alive) accepted_.erase(key);
+  };
+  accepted_.emplace(key, link);
+  if (std::holds_alternative<wire::FetchHello>(first.message)) {
+    net::serve_pieces(
+        link,
+        [this, alive = alive_](const Digest& sha256, std::uint64_t offset, std::uint32_t length) -> Result<Bytes> {
+          if (!*alive) return Error{ErrorCode::kUnavailable, "the node is going away"};
+          return read_piece(sha256, offset, length);
+        },
+        forget);
+  } else if (std::holds_alternative<wire::DataHello>(first.message)) {
+    net::Link::Handlers handlers;
+    handlers.on_frame = [this, alive = alive_](wire::Frame frame) {
+      if (auto* step = std::get_if<wire::Step>(&frame.message); step && *alive) {
+        stages_.on_step(std::move(*step), std::move(frame.raw));
+      }
+    };
+    handlers.on_closed = [forget](const Error&) { forget(); };
+    link->start(std::move(handlers));
+    link->send(first.message);  // the answer that it waits for: steps may come
+  } else {
+    link->reject({ErrorCode::kInvalidArgument, "a node takes data links and fetch links only"});
+    accepted_.erase(key);
+  }
+}
+
+Result<Bytes> Node::read_piece(const Digest& sha256, std::uint64_t offset, std::uint32_t length) const {
+  auto location = store_->find(sha256);
+  if (!location || offset >= location->size_bytes) return Error{ErrorCode::kNotFound, "not in this node's store"};
+  SHOAL_ASSIGN_OR_RETURN(FileDescriptor file, FileDescriptor::open_read(location->file));
+  Bytes bytes(std::min<std::uint64_t>(length, location->size_bytes - offset));
+  SHOAL_RETURN_IF_ERROR(file.read_at(location->offset + offset, bytes, location->file));
+  return bytes;
+}
+
+FetchSource Node::coordinator_source() const {
+  return {membership_->coordinator, "the coordinator", membership_->endpoints};
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,104 @@
+// The node: a worker daemon on one device. Pairs once, keeps a control link to its coordinator for ever, hosts stages.
+//
+// States: pairing (only with a join link and no membership yet) -> connecting -> connected -> connecting ... A lost
+// control link is dialled again with a growing, jittered pause (kRetryMin .. kRetryMax) at every known address, then at
+// what mDNS finds under the pinned key; it never gives up. Everything runs on the io_context's thread but the stages'
+// computing.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/random.h"
+#include "net/join_link.h"
+#include "net/transport.h"
+#include "node/membership.h"
+#include "node/stage_table.h"
+
+namespace shoal::node {
+
+inline constexpr Duration kRetryMin = std::chrono::milliseconds(200);
+inline constexpr Duration kRetryMax = std::chrono::seconds(10);
+
+struct NodeOptions {
+  std::filesystem::path state_directory;
+  std::optional<net::JoinLink> join_link;  // needed once
+  std::string name;
+  std::uint64_t memory_bytes_max = 0;
+  std::uint32_t threads = 0;                   // 0: the big cores
+  net::Endpoint listen{"0.0.0.0", 0};          // for data and fetch links of peers
+  std::optional<std::filesystem::path> model;  // the whole model on this device: pieces are cut from it
+};
+
+// What a person at the terminal wants to see.
+struct NodeEvent {
+  enum class Kind { kPaired, kConnected, kDisconnected, kFetching, kStageReady };
+  Kind kind;
+  std::string text;
+  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_total = 0;
+};
+
+class Node {
+ public:
+  // `on_fatal` is called once when the node cannot go on (a join link that is refused); `on_event` may be empty.
+  static Result<std::unique_ptr<Node>> create(boost::asio::io_context& io, NodeOptions options,
+                                              std::function<void(const Error&)> on_fatal,
+                                              std::function<void(const NodeEvent&)> on_event);
+  ~Node();
+
+  void start();
+  const NodeId& id() const { return transport_.identity().id(); }
+
+ private:
+  Node(boost::asio::io_context& io, NodeOptions options, net::Identity identity,
+       std::unique_ptr<model::ShardStore> store, std::function<void(const Error&)> on_fatal,
+       std::function<void(const NodeEvent&)> on_event);
+
+  void pair(std::size_t endpoint);
+  void on_pairing_link(std::shared_ptr<net::Link> link, std::size_t endpoint);
+  void paired(const net::Endpoint& endpoint, std::string coordinator_name);
+
+  void connect(std::size_t endpoint);
+  void on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint& endpoint);
+  void on_control_frame(wire::Frame frame);
+  void on_control_closed(const Error& error);
+  void retry_later(const std::string& why);
+  void look_around();
+  void send_telemetry();
+
+  void accept(std::shared_ptr<net::Link> link, wire::Frame first);
+  Result<Bytes> read_piece(const Digest& sha256, std::uint64_t offset, std::uint32_t length) const;
+  FetchSource coordinator_source() const;
+  void tell(NodeEvent event);
+
+  boost::asio::io_context& io_;
+  NodeOptions options_;
+  net::Transport transport_;
+  std::unique_ptr<model::ShardStore> store_;
+  std::function<void(const Error&)> on_fatal_;
+  std::function<void(const NodeEvent&)> on_event_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  std::optional<Membership> membership_;
+  std::unique_ptr<net::Listener> listener_;
+  std::map<net::Link*, std::shared_ptr<net::Link>> accepted_;
+  std::shared_ptr<net::Link> control_;
+  bool welcomed_ = false;
+  bool told_disconnected_ = false;
+  Error pairing_error_;
+  boost::asio::steady_timer retry_timer_;
+  boost::asio::steady_timer telemetry_timer_;
+  Duration retry_pause_ = kRetryMin;
+  Duration telemetry_interval_ = std::chrono::milliseconds(500);
+  SplitMix64 jitter_;
+  StageTable stages_;
+};
+
+}  // namespace shoal::node

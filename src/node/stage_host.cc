@@ -1,0 +1,92 @@
+#include "node/stage_host.h"
+
+#include <boost/asio/post.hpp>
+
+namespace shoal::node {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+Duration since(SteadyClock::time_point from, SteadyClock::time_point to) {
+  return std::chrono::duration_cast<Duration>(to - from);
+}
+
+// Hidden states as they came off the wire; malloc's alignment fits floats.
+std::span<const float> as_floats(const Bytes& bytes) {
+  SHOAL_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float) == 0);
+  return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+}  // namespace
+
+StageHost::StageHost(boost::asio::io_context& io, StageLoad load, Handlers handlers)
+    : io_(io), load_(std::move(load)), handlers_(std::move(handlers)) {
+  load_.options.progress = [this](float) { return !stopping_.load(std::memory_order_relaxed); };
+  thread_ = std::thread([this] { run(); });
+}
+
+StageHost::~StageHost() {
+  *alive_ = false;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool StageHost::submit(StepJob job) {
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_.size() >= kStepsQueuedMax) return false;
+    queue_.push_back({std::move(job), SteadyClock::now()});
+  }
+  wake_.notify_one();
+  return true;
+}
+
+std::size_t StageHost::queued() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+// The callback runs on the io thread unless the host is gone by then. It owns what it calls: a handler may destroy the
+// host.
+void StageHost::post(std::function<void()> callback) {
+  boost::asio::post(io_, [alive = alive_, callback = std::move(callback)] {
+    if (*alive) callback();
+  });
+}
+
+void StageHost::run() {
+  auto stage = engine::Stage::load(load_.shard, load_.is_first, load_.is_last, load_.options);
+  if (!stage.ok()) {
+    post([on_loaded = handlers_.on_loaded, error = stage.error()] { on_loaded(error); });
+    return;
+  }
+  post([on_loaded = handlers_.on_loaded, loaded = Loaded{(*stage)->memory(), (*stage)->exactness()}] {
+    on_loaded(loaded);
+  });
+  while (true) {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (stopping_) return;
+    Queued next = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    compute(**stage, std::move(next));
+  }
+}
+
+void StageHost::compute(engine::Stage& stage, Queued queued) {
+  auto start = SteadyClock::now();
+  for (SequenceId sequence : queued.job.frees) stage.free_sequence(sequence);
+  Result<engine::StepOutput> output = engine::StepOutput{};
+  if (!queued.job.rows.empty()) output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
+  // std::function wants copyable callables, so the outcome travels in a shared pointer.
+  auto outcome = std::make_shared<StepOutcome>(
+      StepOutcome{std::move(queued.job), std::move(output), since(queued.at, start), since(start, SteadyClock::now())});
+  post([on_step = handlers_.on_step, outcome] { on_step(std::move(*outcome)); });
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,96 @@
+// A stage and the thread that computes it.
+//
+// The io thread posts work and gets results back through the io_context; the stage itself lives on its own thread from
+// load to destruction. Steps are computed in the order they were given. The queue is bounded by kStepsQueuedMax; the
+// thread sleeps when there is nothing to do. Destruction waits for the step that is being computed (or abandons a
+// load).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/stage.h"
+
+namespace shoal::node {
+
+inline constexpr std::size_t kStepsQueuedMax = 1024;
+
+struct StageLoad {
+  StageId stage;
+  LayerRange range;
+  bool is_first = false;
+  bool is_last = false;
+  std::filesystem::path shard;
+  engine::StageOptions options;
+};
+
+struct StepJob {
+  Epoch epoch;
+  StepId step;
+  std::vector<engine::Row> rows;
+  std::vector<SequenceId> frees;  // dropped before the rows are computed
+  Bytes hidden;                   // f32, rows x embedding_length; empty on the first stage
+};
+
+struct StepOutcome {
+  StepJob job;
+  Result<engine::StepOutput> output;
+  Duration queued{};
+  Duration computed{};
+};
+
+class StageHost {
+ public:
+  struct Loaded {
+    StageMemory memory;
+    ExactnessReport exactness;
+  };
+  // Both are called on the io thread, never after the host is destroyed.
+  struct Handlers {
+    std::function<void(Result<Loaded>)> on_loaded;  // once
+    std::function<void(StepOutcome)> on_step;       // once a job, in order
+  };
+
+  StageHost(boost::asio::io_context& io, StageLoad load, Handlers handlers);
+  ~StageHost();
+
+  // False when the queue is full.
+  bool submit(StepJob job);
+  std::size_t queued() const;
+
+  const StageLoad& load() const { return load_; }
+
+ private:
+  struct Queued {
+    StepJob job;
+    std::chrono::steady_clock::time_point at;
+  };
+  void run();
+  void compute(engine::Stage& stage, Queued queued);
+  void post(std::function<void()> callback);
+
+  boost::asio::io_context& io_;
+  StageLoad load_;
+  Handlers handlers_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // io thread only
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Queued> queue_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace shoal::node

@@ -1,0 +1,242 @@
+#include "node/stage_table.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace shoal::node {
+namespace {
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(250);
+
+std::vector<net::Endpoint> endpoints_of(const std::vector<std::string>& addresses, std::uint16_t port) {
+  std::vector<net::Endpoint> endpoints;
+  for (const auto& address : addresses) endpoints.push_back({address, port});
+  return endpoints;
+}
+
+std::uint32_t microseconds(Duration duration) {
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(duration.count(), 0, UINT32_MAX));
+}
+
+engine::Row to_engine(const wire::StepRow& row) {
+  engine::Row out{row.sequence, row.position, row.token, std::nullopt};
+  if (row.logits != 0) out.logits = row.logits == wire::kAllLogits ? engine::kAllLogits : row.logits;
+  return out;
+}
+
+wire::StepRow to_wire(const engine::Row& row) {
+  return {row.sequence, row.position, row.token, row.logits.value_or(0)};
+}
+
+}  // namespace
+
+StageTable::StageTable(boost::asio::io_context& io, net::Transport& transport, model::ShardStore& store,
+                       std::uint32_t threads, SendControl send_control, CoordinatorSource coordinator)
+    : io_(io),
+      transport_(transport),
+      store_(store),
+      threads_(threads),
+      send_control_(std::move(send_control)),
+      coordinator_(std::move(coordinator)),
+      links_(io, transport,
+             {[this](const wire::LinkReport& report) { send_control_(report, nullptr); },
+              [this](Epoch epoch, const Error& error) {
+                send_control_(wire::StepFailed{epoch, last_sent_, {}, ErrorCode::kUnavailable, error.message}, nullptr);
+              },
+              [this](const NodeId& peer, Bytes frame) {
+                send_control_(wire::Relay{peer}, std::make_shared<const Bytes>(std::move(frame)));
+              }}) {}
+
+StageTable::~StageTable() {
+  drop_all();
+}
+
+void StageTable::set_plan(wire::Plan plan) {
+  if (plan.epoch < plan_.epoch) return;
+  plan_ = std::move(plan);
+  links_.set_plan(plan_, transport_.identity().id());
+}
+
+bool StageTable::knows_peer(const NodeId& id) const {
+  return std::any_of(plan_.stages.begin(), plan_.stages.end(), [&](const auto& stage) { return stage.node == id; });
+}
+
+void StageTable::load(const wire::LoadStage& order) {
+  if (stages_.contains(order.stage)) return;
+  model::ShardLayout layout{order.range, order.shard_bytes, {}};
+  for (const auto& piece : order.pieces) layout.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
+  stages_[order.stage].order = order;
+  if (auto status = layout.check(); !status.ok()) return fail(order.stage, status.error());
+  auto writer = store_.open_shard(layout);
+  if (!writer.ok()) return fail(order.stage, writer.error());
+
+  std::vector<FetchSource> sources;
+  for (const auto& source : order.sources) {
+    if (source.node == transport_.identity().id()) continue;
+    sources.push_back(
+        {source.node, "node " + source.node.short_hex(), endpoints_of(source.addresses, source.data_port)});
+  }
+  sources.push_back(coordinator_());
+  log_info("stage {}: layers {}, {} of {} on flash", order.stage.value, order.range.text(),
+           format_size((*writer)->bytes_done()), format_size(layout.file_bytes));
+  ShardFetcher::Handlers handlers;
+  handlers.on_progress = [this, stage = order.stage](std::uint64_t done, std::uint64_t total) {
+    fetch_done_ = done;
+    fetch_total_ = total;
+    report_progress(stages_.at(stage), done, total, false);
+  };
+  handlers.on_done = [this, stage = order.stage](Result<std::filesystem::path> path) {
+    fetch_done_ = fetch_total_ = 0;
+    stages_.at(stage).fetcher.reset();
+    path.ok() ? host(stage, *path) : fail(stage, path.error());
+  };
+  auto fetcher = std::make_shared<ShardFetcher>(io_, transport_, std::move(*writer), std::move(sources), handlers);
+  stages_[order.stage].fetcher = fetcher;
+  fetcher->start();
+}
+
+void StageTable::report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading) {
+  auto now = std::chrono::steady_clock::now();
+  if (!loading && done != total && now - entry.reported < kProgressInterval) return;
+  entry.reported = now;
+  send_control_(wire::StageProgress{entry.order.stage, done, total, loading}, nullptr);
+}
+
+void StageTable::host(StageId stage, const std::filesystem::path& shard) {
+  Entry& entry = stages_.at(stage);
+  report_progress(entry, entry.order.shard_bytes, entry.order.shard_bytes, true);
+  StageLoad load{stage, entry.order.range, entry.order.is_first, entry.order.is_last, shard, {}};
+  load.options.settings = entry.order.settings;
+  load.options.threads = threads_;
+  entry.host = std::make_unique<StageHost>(
+      io_, std::move(load),
+      StageHost::Handlers{[this, stage](Result<StageHost::Loaded> loaded) { on_loaded(stage, std::move(loaded)); },
+                          [this, stage](StepOutcome outcome) { on_computed(stage, std::move(outcome)); }});
+}
+
+void StageTable::on_loaded(StageId stage, Result<StageHost::Loaded> loaded) {
+  if (!loaded.ok()) return fail(stage, loaded.error());
+  Entry& entry = stages_.at(stage);
+  entry.ready = true;
+  log_info("stage {}: ready, {} ({})", stage.value, format_size(loaded->memory.total()), loaded->exactness.reason);
+  send_control_(wire::StageReady{stage, loaded->memory, loaded->exactness}, nullptr);
+}
+
+void StageTable::fail(StageId stage, const Error& error) {
+  log_error("stage {}: {}", stage.value, error.message);
+  send_control_(wire::StageFailed{stage, error.code, error.message}, nullptr);
+  drop(stage);
+}
+
+void StageTable::drop(StageId stage) {
+  auto found = stages_.extract(stage);
+  if (!found.empty() && found.mapped().fetcher) found.mapped().fetcher->cancel();
+}
+
+void StageTable::drop_all() {
+  while (!stages_.empty()) drop(stages_.begin()->first);
+  links_.close_all();
+  plan_ = {};
+}
+
+void StageTable::on_step(wire::Step step, Bytes raw) {
+  auto found = stages_.find(step.to_stage);
+  if (step.epoch != plan_.epoch || found == stages_.end() || !found->second.ready) {
+    log_debug("step {} of epoch {} dropped: stale", step.step.value, step.epoch.value);
+    return;
+  }
+  Entry& entry = found->second;
+  auto refuse = [&](ErrorCode code, std::string why) {
+    send_control_(wire::StepFailed{step.epoch, step.step, step.to_stage, code, std::move(why)}, nullptr);
+  };
+  if (entry.order.is_first && !step.rows.empty() && !step.has_tokens) {
+    return refuse(ErrorCode::kInvalidArgument, "the first stage was given no tokens");
+  }
+  StepJob job{step.epoch, step.step, {}, std::move(step.frees), std::move(raw)};
+  job.rows.reserve(step.rows.size());
+  for (const auto& row : step.rows) {
+    job.rows.push_back(to_engine(row));
+    if (!entry.order.is_last) job.rows.back().logits.reset();
+  }
+  StepId id = step.step;
+  entry.times[id] = std::move(step.times);
+  // Only the last stage gives logits, but every stage passes on who wants them.
+  if (!entry.order.is_last) entry.wants[id] = std::move(step.rows);
+  if (!entry.host->submit(std::move(job))) {
+    entry.times.erase(id);
+    entry.wants.erase(id);
+    refuse(ErrorCode::kResourceExhausted, "the stage's queue is full");
+  }
+}
+
+void StageTable::on_computed(StageId stage, StepOutcome outcome) {
+  Entry& entry = stages_.at(stage);
+  ++entry.steps_done;
+  wire::Step step;
+  step.epoch = outcome.job.epoch;
+  step.step = outcome.job.step;
+  if (auto times = entry.times.extract(step.step); !times.empty()) step.times = std::move(times.mapped());
+  if (auto rows = entry.wants.extract(step.step); !rows.empty()) step.rows = std::move(rows.mapped());
+  if (step.epoch != plan_.epoch) return;
+  if (!outcome.output.ok()) {
+    const Error& error = outcome.output.error();
+    send_control_(wire::StepFailed{step.epoch, step.step, stage, error.code, error.message}, nullptr);
+    return;
+  }
+  step.times.push_back({stage, microseconds(outcome.queued), microseconds(outcome.computed)});
+  if (entry.order.is_last) return send_result(step, std::move(*outcome.output));
+  if (const wire::PlanStage* next = next_of(stage)) {
+    step.frees = std::move(outcome.job.frees);
+    send_onwards(*next, std::move(step), std::move(*outcome.output));
+  }
+}
+
+void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output) {
+  step.to_stage = next.stage;
+  step.has_tokens = false;
+  auto raw = std::make_shared<Bytes>(output.hidden.size() * sizeof(float));
+  if (!raw->empty()) std::memcpy(raw->data(), output.hidden.data(), raw->size());
+  if (next.node == transport_.identity().id()) return on_step(std::move(step), std::move(*raw));
+  last_sent_ = step.step;
+  links_.send(next.node, step, std::move(raw));
+}
+
+void StageTable::send_result(const wire::Step& step, engine::StepOutput output) {
+  wire::StepResult result{step.epoch, step.step, {}, {}, step.times};
+  std::size_t candidates = 0;
+  for (const auto& logits : output.logits) {
+    result.candidate_counts.push_back(static_cast<std::uint32_t>(logits.candidates.size()));
+    result.log_sum_exps.push_back(logits.log_sum_exp);
+    candidates += logits.candidates.size();
+  }
+  auto raw = std::make_shared<Bytes>(candidates * (sizeof(Token) + sizeof(float)));
+  std::uint8_t* at = raw->data();
+  for (const auto& logits : output.logits) {
+    for (const auto& candidate : logits.candidates) store_le(std::exchange(at, at + sizeof(Token)), candidate.token);
+    for (const auto& candidate : logits.candidates) store_le(std::exchange(at, at + sizeof(float)), candidate.logit);
+  }
+  send_control_(result, std::move(raw));
+}
+
+const wire::PlanStage* StageTable::next_of(StageId stage) const {
+  for (std::size_t i = 0; i + 1 < plan_.stages.size(); ++i) {
+    if (plan_.stages[i].stage == stage) return &plan_.stages[i + 1];
+  }
+  return nullptr;
+}
+
+std::vector<wire::StageTelemetry> StageTable::telemetry() const {
+  std::vector<wire::StageTelemetry> all;
+  for (const auto& [id, entry] : stages_) {
+    all.push_back({id, entry.host ? static_cast<std::uint32_t>(entry.host->queued()) : 0, entry.steps_done});
+  }
+  return all;
+}
+
+void StageTable::tick() {
+  links_.tick(std::chrono::steady_clock::now());
+}
+
+}  // namespace shoal::node

@@ -1,0 +1,82 @@
+// The stages of this node: fetched, loaded, fed with steps, their results passed on.
+//
+// A step is computed only if it is of the current plan's epoch and of a loaded stage; anything else is dropped, because
+// the scheduler that sent it has moved on. Results go to the next stage in the plan (same node: directly; other node:
+// over the data links), those of the last stage to the coordinator. A step that cannot be computed is answered with
+// StepFailed. Runs on the io thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "model/shard_store.h"
+#include "net/transport.h"
+#include "node/data_links.h"
+#include "node/shard_fetcher.h"
+#include "node/stage_host.h"
+
+namespace shoal::node {
+
+class StageTable {
+ public:
+  // Sends a message on the control link; dropped when there is none.
+  using SendControl = std::function<void(const wire::Message&, std::shared_ptr<const Bytes> raw)>;
+  // Where the coordinator can be reached for pieces.
+  using CoordinatorSource = std::function<FetchSource()>;
+
+  StageTable(boost::asio::io_context& io, net::Transport& transport, model::ShardStore& store, std::uint32_t threads,
+             SendControl send_control, CoordinatorSource coordinator);
+  ~StageTable();
+
+  void set_plan(wire::Plan plan);
+  void load(const wire::LoadStage& order);
+  void drop(StageId stage);
+  // The coordinator is gone: its plan is void.
+  void drop_all();
+
+  void on_step(wire::Step step, Bytes raw);
+  bool knows_peer(const NodeId& id) const;  // a node of the current plan
+  std::vector<wire::StageTelemetry> telemetry() const;
+  void tick();
+
+  // What is being fetched, for a progress bar: bytes done and in all; 0 of 0 when nothing is.
+  std::pair<std::uint64_t, std::uint64_t> fetch_progress() const { return {fetch_done_, fetch_total_}; }
+
+ private:
+  struct Entry {
+    wire::LoadStage order;
+    std::shared_ptr<ShardFetcher> fetcher;
+    std::unique_ptr<StageHost> host;
+    bool ready = false;
+    std::uint64_t steps_done = 0;
+    std::chrono::steady_clock::time_point reported{};
+    // Of queued steps: the times of the stages they came through, and the rows as they go on to the next stage.
+    std::map<StepId, std::vector<wire::StageTime>> times;
+    std::map<StepId, std::vector<wire::StepRow>> wants;
+  };
+
+  void fail(StageId stage, const Error& error);
+  void host(StageId stage, const std::filesystem::path& shard);
+  void on_loaded(StageId stage, Result<StageHost::Loaded> loaded);
+  void on_computed(StageId stage, StepOutcome outcome);
+  void send_result(const wire::Step& step, engine::StepOutput output);
+  void send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output);
+  const wire::PlanStage* next_of(StageId stage) const;
+  void report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading);
+
+  boost::asio::io_context& io_;
+  net::Transport& transport_;
+  model::ShardStore& store_;
+  std::uint32_t threads_;
+  SendControl send_control_;
+  CoordinatorSource coordinator_;
+  DataLinks links_;
+  wire::Plan plan_;
+  std::map<StageId, Entry> stages_;
+  std::uint64_t fetch_done_ = 0;
+  std::uint64_t fetch_total_ = 0;
+  StepId last_sent_;  // to a data link: what on_broken reports
+};
+
+}  // namespace shoal::node
