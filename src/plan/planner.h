@@ -1,7 +1,14 @@
 // The planner: which node hosts which layers. Pure: no I/O, no clock, no threads, no llama.cpp.
 //
-// Today one objective: every usable node gets layers in proportion to its memory, so that the fullest stage is as little
-// full as can be (docs/architecture.md §7 names the objectives to come). Cost O(nodes x cut points^2).
+// Today one objective: every usable node gets layers in proportion to its memory (docs/architecture.md §7 names the
+// objectives to come): the sum over all stages of (bytes / budget)^2 is as small as can be, which evens out how full
+// the nodes are. As many nodes as possible take part, those with the largest budgets first; each holds at least one
+// piece between two allowed cuts.
+//
+// Where a node stands in the pipeline matters only through the ends, which also hold the embedding and the output. So
+// four orders are tried: largest budget first, largest last, and the two largest at the two ends either way round; in
+// each the split is the best there is (dynamic programming), and the best of the four is taken. Which nodes stand in
+// the middle is indifferent where layers are of equal size. Cost O(nodes x cut points^2).
 #pragma once
 
 #include <cstdint>
@@ -18,12 +25,13 @@ namespace shoal::plan {
 struct ModelShape {
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
-  std::vector<std::uint64_t> layer_weight_bytes;       // size layer_count
-  std::vector<std::uint64_t> layer_kv_bytes;           // size layer_count: at the settings' kv_tokens_total and KV type
-  std::uint64_t first_stage_bytes = 0;                 // weights that only the first stage holds (embedding)
-  std::uint64_t last_stage_bytes = 0;                  // weights that only the last stage holds (norm, output)
-  std::uint64_t every_stage_bytes = 0;                 // compute buffers and weights that each stage holds
-  std::vector<bool> cut_allowed;                       // size layer_count + 1, see model::Manifest
+  std::vector<std::uint64_t> layer_weight_bytes;  // size layer_count
+  std::vector<std::uint64_t> layer_kv_bytes;      // size layer_count: at the settings' kv_tokens_total and KV type
+  std::uint64_t first_stage_bytes = 0;            // weights that only the first stage holds (embedding)
+  std::uint64_t last_stage_bytes = 0;             // weights that only the last stage holds (norm, output)
+  std::uint64_t every_stage_bytes = 0;            // compute buffers and weights that each stage holds
+  std::vector<bool> cut_allowed;                  // size layer_count + 1, see model::Manifest; the ends are allowed
+  std::uint32_t kv_tokens_total = 0;              // what layer_kv_bytes was computed for; only for messages
 };
 
 // What a device can do; more fields as telemetry learns them.
@@ -41,13 +49,14 @@ struct PlannedStage {
 };
 
 struct Plan {
-  std::vector<PlannedStage> stages;     // in pipeline order, covering all layers once
-  std::vector<NodeId> left_out;         // nodes that host nothing
-  std::string explanation;              // a few sentences for a person: who holds what, how full, who was left out and why
+  std::vector<PlannedStage> stages;  // in pipeline order, covering all layers once
+  std::vector<NodeId> left_out;      // nodes that host nothing
+  std::string explanation;           // a few sentences for a person: who holds what, how full, who was left out and why
 };
 
 // The order of `nodes` does not matter: equal inputs give equal plans. kResourceExhausted: it does not fit on all nodes
-// together; the message says how much memory is missing. kInvalidArgument: no nodes, an empty or inconsistent shape.
+// together, or no cut does; the message says how much memory is missing where. kInvalidArgument: no nodes, the same
+// node twice, an empty or inconsistent shape.
 Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes);
 
 }  // namespace shoal::plan
