@@ -1,19 +1,24 @@
 // The shards a node keeps on flash: content-addressed, resumable, verified, no byte stored twice for one shard.
 //
-// Under `directory`: one folder a shard, named by ShardLayout::id(), holding model.gguf (written in place), layout (the
-// pieces) and done (one byte a piece, set after the piece's SHA-256 was checked and its bytes were synced). A piece that
-// any shard holds can be read by hash, to serve a peer or to fill another cut without the network. Not thread-safe:
-// owned by one thread (the node's io thread, or a coordinator's). kill -9 at any moment loses at most the pieces in
-// flight; a `done` byte is never set before its bytes are on the disk.
+// Under `directory`: one folder a shard, named by ShardLayout::id(), holding layout (the pieces, as text), model.gguf
+// (written in place) and done (one byte a piece). A piece that any shard holds can be read by hash, to serve a peer or
+// to fill another cut without the network. Not thread-safe: owned by one thread (the node's io thread, or a
+// coordinator's).
+//
+// kill -9 or power loss at any moment loses at most the pieces in flight. A piece's `done` byte is set after its
+// SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one, and
+// what was written but not yet marked is found again by its hash on the next open_shard.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "base/file.h"
 #include "model/cut.h"
 
 namespace shoal::model {
@@ -27,32 +32,49 @@ struct PieceLocation {
 
 class ShardStore;
 
-// One shard on its way to being complete.
+// One shard on its way to being complete. At most one writer a shard; the store outlives it.
 class ShardWriter {
  public:
+  ~ShardWriter();
+  ShardWriter(const ShardWriter&) = delete;
+  ShardWriter& operator=(const ShardWriter&) = delete;
+
   // Indices of pieces still missing, in file order.
   std::vector<std::size_t> missing() const;
-  std::uint64_t bytes_done() const;
+  std::uint64_t bytes_done() const { return bytes_done_; }  // of layout().bytes()
   const ShardLayout& layout() const { return layout_; }
-  std::filesystem::path path() const;  // of model.gguf
-  bool complete() const;
+  std::filesystem::path path() const { return directory_ / "model.gguf"; }
+  bool complete() const { return pieces_left_ == 0; }
 
   // Next bytes of piece `index`, which must continue where the last call for it ended (one piece at a time; starting
   // another abandons the first). After its last byte the hash is checked: kCorrupt drops the piece's bytes, and it is
-  // missing as before. kResourceExhausted: the disk is full.
+  // missing as before. kInvalidArgument: no such piece, one that is there already, or more bytes than it has.
+  // kResourceExhausted: the disk is full.
   Status append(std::size_t index, ByteSpan bytes);
 
  private:
   friend class ShardStore;
+  ShardWriter(ShardStore& store, ShardLayout layout, std::filesystem::path directory);
+  Status open_files();
+  Status find_unmarked();
+  Status fill_from_store();
+  Status copy_piece(std::size_t index, const PieceLocation& from);
+  Status accept(std::size_t index);  // a verified piece, its bytes written
+  Status mark_synced();
+
+  ShardStore& store_;
   ShardLayout layout_;
   std::filesystem::path directory_;
   FileDescriptor file_;
   FileDescriptor done_file_;
-  std::vector<std::uint8_t> done_;
+  std::vector<std::uint8_t> done_;     // verified
+  std::vector<std::size_t> unsynced_;  // verified, the byte in the done file not yet set
+  std::uint64_t unsynced_bytes_ = 0;
+  std::uint64_t bytes_done_ = 0;
+  std::size_t pieces_left_ = 0;
   std::size_t current_ = SIZE_MAX;
   std::uint64_t current_bytes_ = 0;
   Sha256 current_hash_;
-  ShardStore* store_ = nullptr;
 };
 
 class ShardStore {
@@ -61,23 +83,33 @@ class ShardStore {
   static Result<std::unique_ptr<ShardStore>> open(const std::filesystem::path& directory);
 
   // The shard of this layout, fresh or resumed; pieces that other shards or an added model file hold are filled in at
-  // once (copied locally, verified). kResourceExhausted: the disk has too little room (says how much is missing).
+  // once (copied locally, verified). kCorrupt: the layout is wrong (ShardLayout::check). kResourceExhausted: the disk
+  // has too little room (says how much is missing).
   Result<std::unique_ptr<ShardWriter>> open_shard(const ShardLayout& layout);
 
+  // Where a verified piece lies; the bytes of a model file are as the hashes given to add_model say.
   std::optional<PieceLocation> find(const Digest& sha256) const;
 
   // Makes the tensors of a whole model file known as pieces (nothing is copied): what `--model FILE` of a node does.
   void add_model(const Manifest& manifest, const std::vector<Digest>& tensor_hashes);
 
-  // Shards on flash, complete or not, and the removal of one that no stage uses.
+  // Shards on flash, complete or not, in the order of their ids; the layout of one; and the removal of one that no
+  // stage and no writer uses (kNotFound when there is none).
   std::vector<Digest> shards() const;
+  const ShardLayout* layout(const Digest& shard_id) const;
   Status remove(const Digest& shard_id);
 
  private:
   friend class ShardWriter;
   explicit ShardStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  std::filesystem::path folder(const Digest& shard_id) const { return directory_ / shard_id.hex(); }
+  Status load_shard(const Digest& shard_id);
+  Status make_shard(const ShardLayout& layout, const Digest& shard_id);
+  void forget_folder(const std::filesystem::path& shard_folder);
+
   std::filesystem::path directory_;
-  std::unordered_map<Digest, PieceLocation> pieces_;
+  std::map<Digest, ShardLayout> shards_;
+  std::unordered_multimap<Digest, PieceLocation> pieces_;  // a piece may lie in several shards
 };
 
 }  // namespace shoal::model
