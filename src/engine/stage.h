@@ -1,5 +1,8 @@
 // A stage: a cut-down llama.cpp model that computes one layer range (docs/architecture.md §2).
 //
+// Parts: llama_instance (model, context, threads), kv_slots (sequences and KV cells), kv_state (KV on the move),
+// exactness and kernel_probe (which kernels, and the proof), exact_kernels (how kernels are left out), cpu_topology.
+//
 // Invariants: rows of a sequence arrive in position order without gaps; a result is the same bits whatever else is in
 // the batch, however the rows were split into micro-batches, and whatever happened to other sequences, as long as
 // exactness().exact holds. A stage holds at most settings.sequences_max sequences and settings.kv_tokens_total cells.
@@ -24,26 +27,26 @@ namespace shoal::engine {
 // What a stage is loaded with; the plan's settings and this device's own.
 struct StageOptions {
   StageSettings settings;
-  std::uint32_t threads = 0;           // 0: one per big core (base/cpu of the device)
+  std::uint32_t threads = 0;            // 0: one per big core (cpu_topology.h)
   std::function<bool(float)> progress;  // 0..1 while loading; returning false abandons the load (kCancelled)
 };
 
 struct Row {
   SequenceId sequence;
-  std::uint32_t position = 0;             // 0-based in its sequence
-  Token token = 0;                        // read by the first stage only
-  std::optional<std::uint32_t> logits;    // last stage: how many of the best logits are wanted; kAllLogits; nullopt: none
+  std::uint32_t position = 0;           // 0-based in its sequence
+  Token token = 0;                      // read by the first stage only; 0 .. vocabulary size - 1
+  std::optional<std::uint32_t> logits;  // last stage: how many of the best logits are wanted (at least 1)
 };
 inline constexpr std::uint32_t kAllLogits = UINT32_MAX;
 
 struct StepInput {
-  std::span<const Row> rows;              // 1 .. kStepRowsMax
-  std::span<const float> hidden;          // rows.size() * embedding_length, row-major; empty on the first stage
+  std::span<const Row> rows;      // 1 .. kStepRowsMax
+  std::span<const float> hidden;  // rows.size() * embedding_length, row-major; empty on the first stage
 };
 
 struct StepOutput {
-  std::vector<float> hidden;              // rows * embedding_length; empty on the last stage
-  std::vector<model::Logits> logits;      // one for each row that asked, in row order; only on the last stage
+  std::vector<float> hidden;          // rows * embedding_length; empty on the last stage
+  std::vector<model::Logits> logits;  // one for each row that asked, in row order; only on the last stage
 };
 
 class Stage {
@@ -55,21 +58,25 @@ class Stage {
                                              const StageOptions& options);
   virtual ~Stage() = default;
 
-  // One micro-batch. kInvalidArgument: rows out of order, too many, wrong sizes, a token outside the vocabulary: nothing
-  // was changed. kResourceExhausted: no free sequence or KV cell: nothing was changed.
+  // One micro-batch. kInvalidArgument: rows out of order, too many, wrong sizes, a token outside the vocabulary:
+  // nothing was changed. kResourceExhausted: no free sequence or KV cell: nothing was changed. A sequence is opened by
+  // its first row (position 0) or an import. kInternal: llama.cpp failed; the rows are out again, and what came before
+  // them stays.
   virtual Result<StepOutput> step(const StepInput& input) = 0;
 
-  virtual void free_sequence(SequenceId sequence) = 0;                   // unknown: nothing happens
-  virtual std::uint32_t next_position(SequenceId sequence) const = 0;    // 0 for an unknown sequence
+  virtual void free_sequence(SequenceId sequence) = 0;                 // unknown: nothing happens
+  virtual std::uint32_t next_position(SequenceId sequence) const = 0;  // 0 for an unknown sequence
 
-  // KV of one sequence, to continue it in another stage of the same range, settings and kernel family.
+  // KV of one sequence, to continue it in another stage of the same range, settings and kernel family. kNotFound:
+  // unknown sequence. kUnsupported: an architecture whose KV has more than keys and values.
   virtual Result<Bytes> export_kv(SequenceId sequence) = 0;
-  // kCorrupt: not an export of such a stage; the sequence is then unknown here.
+  // Replaces what the sequence had here. kCorrupt: not an export of such a stage; kResourceExhausted: no free sequence
+  // or too few KV cells. After an error the sequence is unknown here, and others are untouched.
   virtual Status import_kv(SequenceId sequence, ByteSpan kv) = 0;
 
   virtual std::uint32_t layer_count() const = 0;
   virtual std::uint32_t embedding_length() const = 0;
-  virtual StageMemory memory() const = 0;                                // measured, not estimated
+  virtual StageMemory memory() const = 0;  // measured, not estimated
   virtual const ExactnessReport& exactness() const = 0;
 };
 

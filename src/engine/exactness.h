@@ -1,0 +1,40 @@
+// Exactness of a stage: the kernels that keep it, what they cost, and the proof on the loaded stage.
+//
+// The choice of kernels is by weight type (kernel_probe.h), the same for every cut of a model. The proof then takes the
+// loaded stage as it is, with its architecture, threads and KV type:
+//   - 63 random rows go in as one micro-batch, into sequence A;
+//   - the first 29 of them go into sequence B in micro-batches of 1 (five times), 5 (twice), 2, 4 and 8: single rows
+//   and
+//     batches both odd and even, because kernels that pair rows (i8mm) treat these differently;
+//   - A is copied, through export and import, until more than 256 KV cells are taken, which makes llama.cpp look at 512
+//     and choose its attention for long contexts; then rows 29 to 34 follow in B, one alone and five together.
+// Every output must have A's bits. B's rows read only B's KV, so a KV row that one micro-batch size wrote differently
+// shows in all later rows. A last stage compares the logits of 16 rows instead (it computes no more at a time).
+// Afterwards the KV is empty. Work: 98 rows, 14 passes over the weights.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "engine/llama_instance.h"
+#include "model/manifest.h"
+
+namespace shoal::engine {
+
+struct ExactKernels {
+  KernelChoice choice;
+  std::string left_out;  // "repacked Q4_K, tinyBLAS F16": fast kernels that would break exactness here; "": none
+};
+// The exact kernels for a model with these tensors.
+ExactKernels choose_exact_kernels(const model::Manifest& manifest);
+
+// How much more time the exact kernels take, 0.1 = 10 %: measured on matrices of the model's weight types, each type
+// weighted by its bytes, decode (1 row) three parts and prefill (63 rows) one part, because an answer spends most of
+// its time in decode. nullopt: no type's kernels differ.
+std::optional<double> measure_exact_cost(const model::Manifest& manifest);
+
+// nullopt: proven. Else what differed, in words. An error of eval is passed on.
+Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options);
+
+}  // namespace shoal::engine
