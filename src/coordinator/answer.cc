@@ -1,0 +1,72 @@
+#include "coordinator/answer.h"
+
+#include <iterator>
+
+namespace shoal::coordinator {
+namespace {
+
+void append(TextDelta& to, TextDelta from) {
+  to.text += from.text;
+  to.tokens += from.tokens;
+  std::move(from.logprobs.begin(), from.logprobs.end(), std::back_inserter(to.logprobs));
+}
+
+double milliseconds(Duration duration) {
+  return static_cast<double>(duration.count()) / 1000;
+}
+
+}  // namespace
+
+Answer::Answer(const model::Vocabulary& vocabulary, CompletionRequest request, std::shared_ptr<CompletionSink> sink,
+               Time now)
+    : vocabulary_(vocabulary),
+      request_(std::move(request)),
+      sink_(std::move(sink)),
+      sampler_(request_.sampling),
+      text_(vocabulary, request_.stop),
+      submitted_(now),
+      last_token_(now) {}
+
+Result<Answer::Choice> Answer::choose(const model::Logits& logits) {
+  if (logits.candidates.empty()) return Error{ErrorCode::kCorrupt, "the last stage sent no logits"};
+  for (const auto& candidate : logits.candidates) {
+    if (candidate.token < 0 || static_cast<std::uint32_t>(candidate.token) >= vocabulary_.size()) {
+      return Error{ErrorCode::kCorrupt, "the last stage sent a token that the vocabulary does not have"};
+    }
+  }
+  std::size_t chosen = sampler_.sample(logits);
+  std::optional<TokenLogprobs> logprobs;
+  if (request_.logprobs) logprobs = TextStream::logprobs_of(vocabulary_, logits, chosen, *request_.logprobs);
+  Token token = logits.candidates[chosen].token;
+  auto update = text_.feed(token, std::move(logprobs));
+  append(pending_, std::move(update.delta));
+  ++completion_tokens_;
+  return Choice{token, update.ended};
+}
+
+void Answer::admitted(Time now) {
+  if (!admitted_) admitted_ = now;
+}
+
+void Answer::token_emitted(Time now) {
+  if (!first_token_) first_token_ = now;
+  last_token_ = now;
+  sink_->on_tokens(std::exchange(pending_, {}));
+}
+
+void Answer::end(FinishReason reason, Time now) {
+  if (!first_token_) first_token_ = now;
+  last_token_ = now;
+  append(pending_, text_.finish());
+  if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
+  Usage usage{static_cast<std::uint32_t>(request_.prompt.size()), completion_tokens_, 0};
+  sink_->on_end(reason, usage, timings());
+}
+
+Timings Answer::timings() const {
+  Time admitted = admitted_.value_or(last_token_);
+  Time first = first_token_.value_or(last_token_);
+  return {milliseconds(admitted - submitted_), milliseconds(first - admitted), milliseconds(last_token_ - first)};
+}
+
+}  // namespace shoal::coordinator

@@ -1,0 +1,48 @@
+// One completion on its way: samples its tokens, turns them into text, times it. Owned by the io thread.
+#pragma once
+
+#include <memory>
+
+#include "coordinator/completions.h"
+#include "coordinator/text_stream.h"
+#include "model/sampler.h"
+
+namespace shoal::coordinator {
+
+class Answer {
+ public:
+  Answer(const model::Vocabulary& vocabulary, CompletionRequest request, std::shared_ptr<CompletionSink> sink,
+         Time now);
+
+  struct Choice {
+    Token token = 0;
+    bool ends = false;  // end of generation, or a stop string is complete
+  };
+  // Chooses the next token. Called once a position, in order: the sampler's random state moves on.
+  // kCorrupt: the stage sent no candidate, or a token outside the vocabulary.
+  Result<Choice> choose(const model::Logits& logits);
+
+  void admitted(Time now);  // its first row was sent
+  void token_emitted(Time now);
+  void end(FinishReason reason, Time now);
+  void fail(Error error) { sink_->on_error(std::move(error)); }
+
+  const CompletionRequest& request() const { return request_; }
+
+ private:
+  Timings timings() const;
+
+  const model::Vocabulary& vocabulary_;
+  CompletionRequest request_;
+  std::shared_ptr<CompletionSink> sink_;
+  model::Sampler sampler_;
+  TextStream text_;
+  TextDelta pending_;  // of tokens chosen and not emitted yet
+  std::uint32_t completion_tokens_ = 0;
+  Time submitted_;
+  std::optional<Time> admitted_;
+  std::optional<Time> first_token_;
+  Time last_token_;
+};
+
+}  // namespace shoal::coordinator

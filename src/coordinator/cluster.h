@@ -1,0 +1,80 @@
+// The coordinator's side of the links: who is paired, who is connected, what they say.
+//
+// Accepts control links (JoinRequest, Hello) and fetch links, answers pieces from the model, relays frames between
+// nodes of the current plan. One control link a node: a second Hello of the same key replaces the first (the device
+// came back before its old link was seen to die). Owned by the io thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/clock.h"
+#include "coordinator/store.h"
+#include "net/piece_server.h"
+#include "net/transport.h"
+
+namespace shoal::coordinator {
+
+class Cluster {
+ public:
+  struct Handlers {
+    std::function<void(const NodeId&, const wire::Hello&)> on_joined;
+    std::function<void(const NodeId&, const Error&)> on_lost;
+    std::function<void(const NodeId&, wire::Frame)> on_frame;  // control frames that are not handled here
+    net::ReadPiece read_piece;
+  };
+  struct Member {
+    KnownNode known;
+    std::optional<wire::Hello> hello;  // while connected
+    std::shared_ptr<net::Link> link;   // while connected
+    wire::Telemetry telemetry;
+  };
+
+  Cluster(boost::asio::io_context& io, net::Transport& transport, Store& store, const Clock& clock, std::string name,
+          Handlers handlers);
+  ~Cluster();
+
+  // kAlreadyExists: the port is taken.
+  Status listen(const net::Endpoint& endpoint);
+  net::Endpoint endpoint() const { return listener_->endpoint(); }
+
+  const std::map<NodeId, Member>& members() const { return members_; }
+  const Member* find(const NodeId& id) const;
+  // Nothing happens when the node is not connected.
+  void send(const NodeId& id, const wire::Message& message, std::shared_ptr<const Bytes> raw = nullptr);
+  void send_to_all(const wire::Message& message);
+
+  // Only these may have frames relayed to each other: the nodes of the current plan.
+  void allow_relay_between(std::set<NodeId> nodes) { relay_allowed_ = std::move(nodes); }
+  std::uint64_t relayed_bytes() const { return relayed_bytes_; }
+
+  // A single-use secret for a join link.
+  Result<Bytes> create_secret(std::chrono::seconds lifetime);
+
+ private:
+  void accept(std::shared_ptr<net::Link> link, wire::Frame first);
+  void pair(const std::shared_ptr<net::Link>& link, const wire::JoinRequest& request);
+  void open_control(std::shared_ptr<net::Link> link, wire::Hello hello);
+  void on_control_frame(const NodeId& id, wire::Frame frame);
+  void relay(const NodeId& from, const NodeId& to, Bytes frame);
+  void serve_fetches(std::shared_ptr<net::Link> link);
+
+  boost::asio::io_context& io_;
+  net::Transport& transport_;
+  Store& store_;
+  const Clock& clock_;
+  std::string name_;
+  Handlers handlers_;
+  std::unique_ptr<net::Listener> listener_;
+  std::map<NodeId, Member> members_;
+  std::map<net::Link*, std::shared_ptr<net::Link>> other_links_;  // pairing and fetching
+  std::set<NodeId> relay_allowed_;
+  std::uint64_t relayed_bytes_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace shoal::coordinator

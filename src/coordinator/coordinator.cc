@@ -1,0 +1,363 @@
+#include "coordinator/coordinator.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/log.h"
+#include "net/join_link.h"
+
+namespace shoal::coordinator {
+namespace {
+
+constexpr Duration kWarmFor = std::chrono::seconds(2);
+constexpr std::chrono::seconds kTokenLifetimeMax = std::chrono::hours(24 * 30);
+constexpr std::size_t kLinkAddressesMax = 3;  // a join link must fit a QR code that a phone can read
+
+bool overlap(LayerRange a, LayerRange b) {
+  return a.first < b.last && b.first < a.last;
+}
+
+// The candidates of a StepResult. kCorrupt when the counts and the raw bytes do not fit together.
+Result<std::vector<model::Logits>> read_logits(const wire::StepResult& result, const Bytes& raw) {
+  std::vector<model::Logits> all;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < result.candidate_counts.size(); ++i) {
+    std::size_t count = result.candidate_counts[i];
+    if (count > (raw.size() - at) / 8) return Error{ErrorCode::kCorrupt, "a step result is shorter than it says"};
+    model::Logits logits;
+    logits.log_sum_exp = result.log_sum_exps[i];
+    logits.candidates.resize(count);
+    for (std::size_t k = 0; k < count; ++k) {
+      logits.candidates[k] = {load_le<Token>(&raw[at + 4 * k]), load_le<float>(&raw[at + 4 * (count + k)])};
+    }
+    at += 8 * count;
+    all.push_back(std::move(logits));
+  }
+  if (at != raw.size()) return Error{ErrorCode::kCorrupt, "a step result is longer than it says"};
+  return all;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Coordinator>> Coordinator::create(boost::asio::io_context& io, const Clock& clock,
+                                                         net::Transport& transport, Store& store, ModelSource& model,
+                                                         CoordinatorOptions options) {
+  auto& settings = options.limits.settings;
+  if (std::uint32_t trained = model.manifest().context_length; trained > 0) {
+    settings.context_tokens_max = std::min(settings.context_tokens_max, trained);
+  }
+  settings.context_tokens_max = std::min(settings.context_tokens_max, settings.kv_tokens_total);
+  std::unique_ptr<Coordinator> coordinator(new Coordinator(io, clock, transport, store, model, std::move(options)));
+  SHOAL_RETURN_IF_ERROR(coordinator->cluster_.listen(coordinator->options_.cluster));
+  return coordinator;
+}
+
+Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::Transport& transport, Store& store,
+                         ModelSource& model, CoordinatorOptions options)
+    : io_(io),
+      clock_(clock),
+      transport_(transport),
+      model_(model),
+      options_(std::move(options)),
+      cluster_(io, transport, store, clock, options_.name,
+               {[this](const NodeId& id, const wire::Hello& hello) {
+                  feed(sched::NodeJoined{{id, hello.name, hello.memory_bytes_max}});
+                },
+                [this](const NodeId& id, const Error&) { feed(sched::NodeLost{id}); },
+                [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
+                [this](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
+                  return model_.read_piece(sha256, offset, length);
+                }}),
+      scheduler_(model_shape(model.manifest(), options_.limits.settings), options_.limits),
+      timer_(io),
+      doze_timer_(io),
+      started_(clock.now()) {}
+
+Coordinator::~Coordinator() {
+  *alive_ = false;
+  // Answers that are still running end with a word, never silently cut.
+  for (auto& [request, answer] : std::exchange(answers_, {})) answer->end(FinishReason::kCancelled, clock_.now());
+}
+
+// --- the scheduler's events and actions ---
+
+void Coordinator::feed(sched::Event event) {
+  events_.push_back(std::move(event));
+  if (feeding_) return;
+  feeding_ = true;
+  while (!events_.empty()) {
+    sched::Event next = std::move(events_.front());
+    events_.pop_front();
+    for (auto& action : scheduler_.on(next, clock_.now())) execute(std::move(action));
+  }
+  feeding_ = false;
+}
+
+void Coordinator::execute(sched::Action action) {
+  if (auto* step = std::get_if<sched::SendStep>(&action)) {
+    send_step(std::move(*step));
+  } else if (auto* emitted = std::get_if<sched::Emit>(&action)) {
+    emit(std::move(*emitted));
+  } else if (const auto* timer = std::get_if<sched::SetTimer>(&action)) {
+    set_timer(timer->at);
+  } else if (const auto* plan = std::get_if<sched::PublishPlan>(&action)) {
+    publish(*plan);
+  } else if (const auto* load = std::get_if<sched::LoadStage>(&action)) {
+    load_stage(*load);
+  } else if (const auto* drop = std::get_if<sched::DropStage>(&action)) {
+    cluster_.send(drop->node, wire::DropStage{drop->stage});
+  }
+}
+
+void Coordinator::publish(const sched::PublishPlan& action) {
+  plan_ = action.plan;
+  steps_.clear();
+  std::map<StageId, StageRecord> kept;
+  std::set<NodeId> nodes;
+  wire::Plan plan{plan_.epoch, {}};
+  for (std::size_t i = 0; i < plan_.stages.size(); ++i) {
+    const auto& stage = plan_.stages[i];
+    nodes.insert(stage.node);
+    if (auto old = stages_.extract(stage.stage); !old.empty()) {
+      kept.insert(std::move(old));
+    } else {
+      StageRecord record;
+      record.node = stage.node;
+      record.range = stage.range;
+      record.memory_planned_bytes = stage.memory_bytes;
+      kept[stage.stage] = std::move(record);
+    }
+    kept[stage.stage].to_next = LinkPath::kNone;
+    wire::PlanStage out{stage.stage, stage.node, stage.range, node_name(stage.node),
+                        {},          0,          i == 0,      i + 1 == plan_.stages.size()};
+    if (const auto* member = cluster_.find(stage.node); member && member->hello) {
+      out.addresses = member->hello->addresses;
+      out.data_port = member->hello->data_port;
+    }
+    plan.stages.push_back(std::move(out));
+  }
+  stages_ = std::move(kept);
+  log_info("plan {}: {}", plan_.epoch.value, plan_.explanation);
+  cluster_.allow_relay_between(std::move(nodes));
+  cluster_.send_to_all(plan);
+}
+
+void Coordinator::load_stage(const sched::LoadStage& action) {
+  auto layout = model_.layout(action.range);
+  if (!layout.ok()) return feed(sched::StageFailed{action.stage, layout.error().code, layout.error().message});
+  wire::LoadStage order;
+  order.epoch = plan_.epoch;
+  order.stage = action.stage;
+  order.range = action.range;
+  order.is_first = action.is_first;
+  order.is_last = action.is_last;
+  order.shard_bytes = (*layout)->file_bytes;
+  order.settings = options_.limits.settings;
+  for (const auto& piece : (*layout)->pieces) order.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
+  for (const auto& [id, ranges] : held_) {
+    const auto* member = cluster_.find(id);
+    bool has_some =
+        std::any_of(ranges.begin(), ranges.end(), [&](LayerRange held) { return overlap(held, action.range); });
+    if (id == action.node || !has_some || !member || !member->hello || order.sources.size() >= wire::kSourcesMax)
+      continue;
+    order.sources.push_back({id, member->hello->addresses, member->hello->data_port});
+  }
+  stages_[action.stage].bytes_total = order.shard_bytes;
+  cluster_.send(action.node, order);
+}
+
+void Coordinator::send_step(sched::SendStep action) {
+  wire::Step step;
+  step.epoch = action.epoch;
+  step.step = action.step;
+  step.to_stage = action.stage;
+  step.has_tokens = true;
+  step.frees = std::move(action.frees);
+  step.rows.reserve(action.rows.size());
+  std::vector<std::uint64_t> wanting;
+  for (const auto& row : action.rows) {
+    step.rows.push_back({row.sequence, row.position, row.token, row.logits});
+    if (row.logits != 0) wanting.push_back(row.request);
+    if (row.position == 0) {
+      if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(clock_.now());
+    }
+  }
+  steps_[action.step] = std::move(wanting);
+  last_step_ = clock_.now();
+  if (!links_warm_) doze_links();
+  cluster_.send(action.node, step);
+}
+
+// Control links of the plan's nodes are kept warm while steps flow, and may doze afterwards.
+void Coordinator::doze_links() {
+  bool warm = clock_.now() - last_step_ < kWarmFor;
+  if (warm != links_warm_) {
+    for (const auto& stage : plan_.stages) {
+      if (const auto* member = cluster_.find(stage.node); member && member->link) member->link->set_warm(warm);
+    }
+    links_warm_ = warm;
+  }
+  if (!warm) return;
+  doze_timer_.expires_after(kWarmFor);
+  doze_timer_.async_wait([this, alive = alive_](boost::system::error_code error) {
+    if (!error && *alive) doze_links();
+  });
+}
+
+void Coordinator::emit(sched::Emit action) {
+  if (action.request == submitting_ && action.kind == sched::EmitKind::kError) {
+    submit_error_ = std::move(action.error);
+    answers_.erase(action.request);
+    return;
+  }
+  auto found = answers_.find(action.request);
+  if (found == answers_.end()) return;  // cancelled by its client
+  if (action.kind == sched::EmitKind::kToken) {
+    ++tokens_generated_;
+    token_rate_.add(clock_.now(), 1);
+    auto answer = found->second;
+    return answer->token_emitted(clock_.now());
+  }
+  // Taken out first: the sink may submit the next request from within its last call.
+  auto answer = std::move(found->second);
+  answers_.erase(found);
+  if (action.kind == sched::EmitKind::kEnd) return answer->end(action.reason, clock_.now());
+  log_warning("request {}: {}", action.request, action.error.message);
+  answer->fail(std::move(action.error));
+}
+
+void Coordinator::set_timer(std::optional<Time> at) {
+  timer_.cancel();
+  if (!at) return;
+  timer_.expires_after(std::max(Duration::zero(), *at - clock_.now()));
+  timer_.async_wait([this, alive = alive_](boost::system::error_code error) {
+    if (!error && *alive) feed(sched::Timer{});
+  });
+}
+
+// --- what nodes say ---
+
+Coordinator::StageRecord* Coordinator::own_stage(const NodeId& node, StageId stage) {
+  auto found = stages_.find(stage);
+  return found != stages_.end() && found->second.node == node ? &found->second : nullptr;
+}
+
+void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
+  auto& message = frame.message;
+  if (const auto* result = std::get_if<wire::StepResult>(&message)) {
+    on_result(node, *result, frame.raw);
+  } else if (const auto* failed = std::get_if<wire::StepFailed>(&message)) {
+    log_warning("step {} failed on {}: {}", failed->step.value, node_name(node), failed->message);
+    feed(sched::StepFailed{failed->epoch, failed->step, failed->code, failed->message});
+  } else if (const auto* ready = std::get_if<wire::StageReady>(&message)) {
+    on_stage_ready(node, *ready);
+  } else if (const auto* progress = std::get_if<wire::StageProgress>(&message)) {
+    if (auto* record = own_stage(node, progress->stage)) {
+      record->bytes_done = progress->bytes_done;
+      record->bytes_total = progress->bytes_total;
+      record->state = progress->loading ? StageState::kLoading : StageState::kFetching;
+    }
+  } else if (const auto* stage_failed = std::get_if<wire::StageFailed>(&message)) {
+    auto* record = own_stage(node, stage_failed->stage);
+    if (record == nullptr) return;
+    record->state = StageState::kFailed;
+    record->error = stage_failed->message;
+    log_error("{} could not load layers {}: {}", node_name(node), record->range.text(), stage_failed->message);
+    feed(sched::StageFailed{stage_failed->stage, stage_failed->code, stage_failed->message});
+  } else if (const auto* report = std::get_if<wire::LinkReport>(&message)) {
+    if (own_stage(node, report->from_stage)) on_link_report(*report);
+  }
+}
+
+void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& ready) {
+  auto* record = own_stage(node, ready.stage);
+  if (record == nullptr) return;
+  record->state = StageState::kReady;
+  record->memory = ready.memory;
+  record->exactness = ready.exactness;
+  auto& held = held_[node];
+  if (std::find(held.begin(), held.end(), record->range) == held.end()) held.push_back(record->range);
+  log_info("{}: layers {} ready, {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
+           ready.exactness.reason);
+  feed(sched::StageReady{ready.stage});
+}
+
+void Coordinator::on_link_report(const wire::LinkReport& report) {
+  auto found = stages_.find(report.from_stage);
+  if (report.epoch != plan_.epoch || found == stages_.end()) return;
+  found->second.to_next = report.direct ? LinkPath::kDirect : LinkPath::kRelay;
+  if (!report.direct) {
+    log_warning("layers {} reach the next stage through the coordinator: {}", found->second.range.text(),
+                report.reason);
+  }
+}
+
+void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw) {
+  if (result.epoch != plan_.epoch || plan_.stages.empty() || plan_.stages.back().node != node) return;
+  auto step = steps_.extract(result.step);
+  if (step.empty()) return;
+  const auto& wanting = step.mapped();
+  auto logits = read_logits(result, raw);
+  if (logits.ok() && logits->size() != wanting.size()) {
+    logits = Error{ErrorCode::kCorrupt, "the last stage answered for another number of rows"};
+  }
+  if (!logits.ok())
+    return feed(sched::StepFailed{result.epoch, result.step, logits.error().code, logits.error().message});
+  std::vector<sched::TokenSampled> sampled;
+  for (std::size_t i = 0; i < wanting.size(); ++i) {
+    auto answer = answers_.find(wanting[i]);
+    if (answer == answers_.end()) continue;  // cancelled while the step was on its way
+    auto choice = answer->second->choose((*logits)[i]);
+    if (!choice.ok())
+      return feed(sched::StepFailed{result.epoch, result.step, choice.error().code, choice.error().message});
+    sampled.push_back({result.epoch, result.step, wanting[i], choice->token, choice->ends});
+  }
+  feed(sched::StepDone{result.epoch, result.step});
+  for (auto& token : sampled) feed(token);
+}
+
+// --- the API's side ---
+
+Result<CompletionHandle> Coordinator::submit(CompletionRequest request, std::shared_ptr<CompletionSink> sink) {
+  std::uint64_t id = ++last_request_;
+  auto needed = request.sampling.logits_needed(request.logprobs.value_or(0));
+  sched::SequenceArrived arrived{id, request.prompt, request.tokens_max, needed.value_or(wire::kAllLogits)};
+  auto prompt_tokens = request.prompt.size();
+  answers_[id] = std::make_shared<Answer>(model_.vocabulary(), std::move(request), std::move(sink), clock_.now());
+  // From within a sink's call the event waits for its turn; an error then comes through the sink.
+  submitting_ = feeding_ ? 0 : id;
+  submit_error_.reset();
+  feed(std::move(arrived));
+  submitting_ = 0;
+  if (submit_error_) return *std::exchange(submit_error_, std::nullopt);
+  tokens_prompt_ += prompt_tokens;
+  return CompletionHandle{id};
+}
+
+void Coordinator::cancel(CompletionHandle handle) {
+  if (answers_.erase(handle.value) > 0) feed(sched::SequenceCancelled{handle.value});
+}
+
+Result<JoinTokenGrant> Coordinator::create_token(std::chrono::seconds lifetime) {
+  if (lifetime < std::chrono::seconds(1) || lifetime > kTokenLifetimeMax) {
+    return Error{ErrorCode::kInvalidArgument, "a join token lives between 1 second and 30 days"};
+  }
+  SHOAL_ASSIGN_OR_RETURN(Bytes secret, cluster_.create_secret(lifetime));
+  net::JoinLink link{{}, transport_.identity().id(), std::move(secret)};
+  net::Endpoint listening = cluster_.endpoint();
+  if (listening.host == "0.0.0.0" || listening.host == "::") {
+    for (auto& address : net::local_addresses()) {
+      if (link.endpoints.size() < kLinkAddressesMax) link.endpoints.push_back({std::move(address), listening.port});
+    }
+  } else {
+    link.endpoints.push_back(listening);
+  }
+  return JoinTokenGrant{link.text(), clock_.unix_seconds() + lifetime.count()};
+}
+
+std::string Coordinator::node_name(const NodeId& node) const {
+  const auto* member = cluster_.find(node);
+  return member ? member->known.name : node.short_hex();
+}
+
+}  // namespace shoal::coordinator

@@ -1,0 +1,118 @@
+// The coordinator: feeds the scheduler real events and carries out its actions (docs/architecture.md §3).
+//
+// Everything runs on the io_context's thread. Events that arise while actions are carried out (a stage that cannot be
+// cut, a token that was sampled) are queued and fed after them, never nested. A step's result is used once and only if
+// the step is of the current epoch: a sampler's random state must not move twice for one token.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/clock.h"
+#include "coordinator/answer.h"
+#include "coordinator/cluster.h"
+#include "coordinator/completions.h"
+#include "coordinator/model_source.h"
+#include "coordinator/token_rate.h"
+#include "sched/scheduler.h"
+
+namespace shoal::coordinator {
+
+struct CoordinatorOptions {
+  std::string name;
+  net::Endpoint cluster;  // where nodes dial in
+  sched::Limits limits;
+};
+
+class Coordinator final : public CompletionService {
+ public:
+  // Listens. Everything referenced must outlive the object. kAlreadyExists: the port is taken.
+  static Result<std::unique_ptr<Coordinator>> create(boost::asio::io_context& io, const Clock& clock,
+                                                     net::Transport& transport, Store& store, ModelSource& model,
+                                                     CoordinatorOptions options);
+  ~Coordinator() override;
+
+  const model::Vocabulary& vocabulary() const override { return model_.vocabulary(); }
+  std::string model_name() const override { return model_.manifest().name; }
+  std::int64_t model_created_unix_seconds() const override { return model_.changed_unix_seconds(); }
+  std::uint32_t context_tokens_max() const override { return options_.limits.settings.context_tokens_max; }
+  Result<CompletionHandle> submit(CompletionRequest request, std::shared_ptr<CompletionSink> sink) override;
+  void cancel(CompletionHandle handle) override;
+  ClusterStatus status() const override;
+  Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
+
+  net::Endpoint cluster_endpoint() const { return cluster_.endpoint(); }
+
+ private:
+  // What became of a stage of the current plan.
+  struct StageRecord {
+    NodeId node;
+    LayerRange range;
+    std::uint64_t memory_planned_bytes = 0;
+    StageState state = StageState::kFetching;
+    std::uint64_t bytes_done = 0;
+    std::uint64_t bytes_total = 0;
+    StageMemory memory;
+    ExactnessReport exactness;
+    LinkPath to_next = LinkPath::kNone;
+    std::string error;
+  };
+
+  Coordinator(boost::asio::io_context& io, const Clock& clock, net::Transport& transport, Store& store,
+              ModelSource& model, CoordinatorOptions options);
+
+  void feed(sched::Event event);
+  void execute(sched::Action action);
+  void publish(const sched::PublishPlan& action);
+  void load_stage(const sched::LoadStage& action);
+  void send_step(sched::SendStep action);
+  void emit(sched::Emit action);
+  void set_timer(std::optional<Time> at);
+
+  void on_frame(const NodeId& node, wire::Frame frame);
+  void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
+  void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
+  void on_link_report(const wire::LinkReport& report);
+  StageRecord* own_stage(const NodeId& node, StageId stage);
+  void doze_links();
+
+  PlanStatus plan_status(const sched::PlannedPlan& plan) const;
+  std::string node_name(const NodeId& node) const;
+
+  boost::asio::io_context& io_;
+  const Clock& clock_;
+  net::Transport& transport_;
+  ModelSource& model_;
+  CoordinatorOptions options_;
+  Cluster cluster_;
+  sched::Scheduler scheduler_;
+  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer doze_timer_;
+  Time last_step_;
+  bool links_warm_ = false;
+
+  std::deque<sched::Event> events_;
+  bool feeding_ = false;
+
+  sched::PlannedPlan plan_;
+  std::map<StageId, StageRecord> stages_;
+  std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
+  // Of the current epoch: who wants a token of each step in flight, in row order.
+  std::unordered_map<StepId, std::vector<std::uint64_t>> steps_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // shared: a sink may cancel from its own call
+  std::uint64_t last_request_ = 0;
+  std::uint64_t submitting_ = 0;  // its error is submit()'s, not the sink's
+  std::optional<Error> submit_error_;
+
+  TokenRate token_rate_;
+  std::uint64_t tokens_generated_ = 0;
+  std::uint64_t tokens_prompt_ = 0;
+  Time started_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace shoal::coordinator

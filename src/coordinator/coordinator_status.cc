@@ -1,0 +1,104 @@
+// Coordinator::status(): the snapshot that `shoal status`, the API and the dashboard show.
+#include <set>
+
+#include "coordinator/coordinator.h"
+
+namespace shoal::coordinator {
+namespace {
+
+ClusterState state_of(sched::PlanState state) {
+  switch (state) {
+    case sched::PlanState::kNone:
+      return ClusterState::kNoPlan;
+    case sched::PlanState::kLoading:
+      return ClusterState::kLoading;
+    case sched::PlanState::kServing:
+      return ClusterState::kServing;
+  }
+  return ClusterState::kNoPlan;
+}
+
+// One line over all stages: exact, or the first reason why not.
+std::pair<bool, std::string> exactness_of(const PlanStatus& plan, const std::set<std::string>& kernel_families) {
+  for (const auto& stage : plan.stages) {
+    if (stage.state != StageState::kReady) return {false, "not known before every stage is ready"};
+    if (!stage.exactness.exact)
+      return {false, fmt::format("not exact: {}: {}", stage.node_name, stage.exactness.reason)};
+  }
+  if (kernel_families.size() > 1) {
+    return {false, fmt::format("not exact: the nodes have {} kernel families, so an answer depends on who computes it",
+                               kernel_families.size())};
+  }
+  return {true, fmt::format("exact: every stage proved it ({})", plan.stages.front().exactness.reason)};
+}
+
+}  // namespace
+
+PlanStatus Coordinator::plan_status(const sched::PlannedPlan& plan) const {
+  PlanStatus status{plan.epoch, {}, plan.explanation};
+  for (const auto& stage : plan.stages) {
+    auto found = stages_.find(stage.stage);
+    if (found == stages_.end()) continue;
+    const StageRecord& record = found->second;
+    status.stages.push_back({record.node, node_name(record.node), record.range, record.state, record.bytes_done,
+                             record.bytes_total, record.memory_planned_bytes, record.memory, record.exactness,
+                             record.to_next, record.error});
+  }
+  return status;
+}
+
+ClusterStatus Coordinator::status() const {
+  sched::Snapshot snapshot = scheduler_.snapshot();
+  Time now = clock_.now();
+  ClusterStatus status;
+  status.state = state_of(snapshot.state);
+  status.why_no_plan = snapshot.why_none;
+  const auto& manifest = model_.manifest();
+  status.model = {manifest.name,        manifest.architecture, manifest.quantization,
+                  manifest.layer_count, manifest.size_bytes(), context_tokens_max()};
+  status.coordinator_id = transport_.identity().id().hex();
+  if (snapshot.plan) status.plan = plan_status(*snapshot.plan);
+
+  std::set<std::string> kernel_families;
+  for (const auto& [id, member] : cluster_.members()) {
+    NodeStatus node;
+    node.id = id;
+    node.name = member.known.name;
+    node.seen_unix_seconds = member.known.seen_unix_seconds;
+    if (member.link && member.hello) {
+      node.state = NodeState::kConnected;
+      node.seen_unix_seconds = clock_.unix_seconds();
+      node.memory_bytes_max = member.hello->memory_bytes_max;
+      for (const auto& address : member.hello->addresses) {
+        node.addresses.push_back(net::Endpoint{address, member.hello->data_port}.text());
+      }
+      if (auto rtt = member.link->rtt()) node.rtt_ms = static_cast<double>(rtt->count()) / 1000;
+    }
+    if (status.plan) {
+      for (const auto& stage : status.plan->stages) {
+        if (stage.node != id) continue;
+        node.range = stage.range;
+        if (member.hello) kernel_families.insert(member.hello->kernel_family);
+      }
+    }
+    status.nodes.push_back(std::move(node));
+  }
+  if (status.plan && !status.plan->stages.empty()) {
+    std::tie(status.exact, status.exactness) = exactness_of(*status.plan, kernel_families);
+  } else {
+    status.exactness = "not known before there is a plan";
+  }
+
+  status.sequences_live = snapshot.sequences_live;
+  status.sequences_waiting = snapshot.sequences_waiting;
+  status.steps_in_flight = snapshot.steps_in_flight;
+  status.kv_tokens_reserved = snapshot.kv_tokens_reserved;
+  status.kv_tokens_total = options_.limits.settings.kv_tokens_total;
+  status.tokens_per_second = token_rate_.per_second(now);
+  status.tokens_generated = tokens_generated_;
+  status.tokens_prompt = tokens_prompt_;
+  status.uptime_s = static_cast<double>((now - started_).count()) / 1e6;
+  return status;
+}
+
+}  // namespace shoal::coordinator

@@ -1,0 +1,200 @@
+#include "coordinator/store.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include "base/file.h"
+
+namespace shoal::coordinator {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+constexpr const char* kSchema = R"sql(
+  CREATE TABLE node (id BLOB PRIMARY KEY, name TEXT NOT NULL, paired_at INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT;
+  CREATE TABLE join_token (secret_hash BLOB PRIMARY KEY, expires_at INTEGER NOT NULL, used_by BLOB) STRICT;
+  CREATE TABLE model_hashes (key TEXT PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
+  PRAGMA user_version = 1;
+)sql";
+
+Error database_error(sqlite3* database, std::string_view doing) {
+  int code = sqlite3_errcode(database);
+  ErrorCode kind = ErrorCode::kInternal;
+  if (code == SQLITE_FULL) kind = ErrorCode::kResourceExhausted;
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) kind = ErrorCode::kCorrupt;
+  return {kind, fmt::format("cannot {}: {}", doing, sqlite3_errmsg(database))};
+}
+
+// A prepared statement with its bindings; lives for one use.
+class Statement {
+ public:
+  Statement(sqlite3* database, const char* sql) : database_(database) {
+    sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& bind(ByteSpan bytes) {
+    sqlite3_bind_blob(statement_, ++bound_, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& bind(const std::string& text) {
+    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& bind(std::int64_t number) {
+    sqlite3_bind_int64(statement_, ++bound_, number);
+    return *this;
+  }
+
+  // True while there is a row.
+  Result<bool> step(std::string_view doing) {
+    int code = statement_ == nullptr ? SQLITE_ERROR : sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    return database_error(database_, doing);
+  }
+  Status run(std::string_view doing) {
+    SHOAL_ASSIGN_OR_RETURN([[maybe_unused]] bool row, step(doing));
+    return {};
+  }
+
+  std::int64_t integer(int column) { return sqlite3_column_int64(statement_, column); }
+  bool is_null(int column) { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  ByteSpan blob(int column) {
+    auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+    return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+  }
+  std::string text(int column) { return std::string(as_text(blob(column))); }
+
+ private:
+  sqlite3* database_;
+  sqlite3_stmt* statement_ = nullptr;
+  int bound_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& directory) {
+  SHOAL_RETURN_IF_ERROR(make_directories(directory));
+  auto path = directory / "shoal.db";
+  sqlite3* database = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  std::unique_ptr<Store> store(new Store(database));
+  if (code != SQLITE_OK) return database_error(database, "open " + path.string());
+  sqlite3_busy_timeout(database, 5000);
+  auto status = store->migrate();
+  if (!status.ok()) {
+    return Error{status.error().code, fmt::format("{}: {}; move it away to begin anew (nodes must then join again)",
+                                                  path.string(), status.error().message)};
+  }
+  return store;
+}
+
+Store::~Store() {
+  sqlite3_close(database_);
+}
+
+Status Store::migrate() {
+  char* message = nullptr;
+  auto execute = [&](const char* sql) { return sqlite3_exec(database_, sql, nullptr, nullptr, &message) == SQLITE_OK; };
+  bool ok = execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+  sqlite3_free(message);
+  if (!ok) return database_error(database_, "use it");
+  Statement version(database_, "PRAGMA user_version");
+  SHOAL_ASSIGN_OR_RETURN([[maybe_unused]] bool row, version.step("read its version"));
+  std::int64_t found = version.integer(0);
+  if (found == kSchemaVersion) return {};
+  if (found != 0) return Error{ErrorCode::kCorrupt, fmt::format("made by another version of shoal (schema {})", found)};
+  ok = execute((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT;").c_str());
+  sqlite3_free(message);
+  if (!ok) return database_error(database_, "make its tables");
+  return {};
+}
+
+Result<std::vector<KnownNode>> Store::nodes() {
+  std::vector<KnownNode> nodes;
+  Statement select(database_, "SELECT id, name, paired_at, seen_at FROM node ORDER BY paired_at, id");
+  while (true) {
+    SHOAL_ASSIGN_OR_RETURN(bool row, select.step("read the nodes"));
+    if (!row) return nodes;
+    SHOAL_ASSIGN_OR_RETURN(Digest id, Digest::from_bytes(select.blob(0)));
+    nodes.push_back({NodeId{id}, select.text(1), select.integer(2), select.integer(3)});
+  }
+}
+
+Status Store::see_node(const NodeId& id, const std::string& name, std::int64_t now) {
+  return Statement(database_, "UPDATE node SET name = ?2, seen_at = ?3 WHERE id = ?1")
+      .bind(id.key.bytes)
+      .bind(name)
+      .bind(now)
+      .run("remember a node");
+}
+
+Status Store::add_token(ByteSpan secret, std::int64_t expires) {
+  SHOAL_RETURN_IF_ERROR(Statement(database_, "DELETE FROM join_token WHERE expires_at < ?1 - 86400")
+                            .bind(expires)
+                            .run("forget old join tokens"));
+  return Statement(database_, "INSERT INTO join_token (secret_hash, expires_at) VALUES (?1, ?2)")
+      .bind(Sha256::of(secret).bytes)
+      .bind(expires)
+      .run("keep a join token");
+}
+
+Status Store::redeem_token(ByteSpan secret, const NodeId& node, const std::string& name, std::int64_t now) {
+  Digest hash = Sha256::of(secret);
+  Statement select(database_, "SELECT expires_at, used_by FROM join_token WHERE secret_hash = ?1");
+  select.bind(hash.bytes);
+  SHOAL_ASSIGN_OR_RETURN(bool found, select.step("look up a join token"));
+  constexpr std::string_view kAdvice = "get a new one with `shoal token create`";
+  if (!found) return Error{ErrorCode::kUnauthenticated, fmt::format("this join link is unknown here; {}", kAdvice)};
+  if (select.integer(0) < now)
+    return Error{ErrorCode::kUnauthenticated, fmt::format("this join link has expired; {}", kAdvice)};
+  if (!select.is_null(1)) {
+    // The device may ask again when it never got our answer.
+    if (as_text(select.blob(1)) == as_text(node.key.bytes)) return {};
+    return Error{ErrorCode::kUnauthenticated, fmt::format("this join link was already used; {}", kAdvice)};
+  }
+  SHOAL_RETURN_IF_ERROR(Statement(database_, "BEGIN IMMEDIATE").run("begin to pair"));
+  auto pair = [&]() -> Status {
+    SHOAL_RETURN_IF_ERROR(Statement(database_, "UPDATE join_token SET used_by = ?2 WHERE secret_hash = ?1")
+                              .bind(hash.bytes)
+                              .bind(node.key.bytes)
+                              .run("use a join token"));
+    return Statement(database_,
+                     "INSERT INTO node (id, name, paired_at, seen_at) VALUES (?1, ?2, ?3, ?3) "
+                     "ON CONFLICT (id) DO UPDATE SET name = ?2, paired_at = ?3, seen_at = ?3")
+        .bind(node.key.bytes)
+        .bind(name)
+        .bind(now)
+        .run("remember a node");
+  };
+  auto status = pair();
+  if (status.ok()) return Statement(database_, "COMMIT").run("finish pairing");
+  (void)Statement(database_, "ROLLBACK").run("undo pairing");
+  return status;
+}
+
+Result<std::optional<std::vector<Digest>>> Store::find_hashes(const std::string& key) {
+  Statement select(database_, "SELECT hashes FROM model_hashes WHERE key = ?1");
+  select.bind(key);
+  SHOAL_ASSIGN_OR_RETURN(bool found, select.step("look up the model's hashes"));
+  if (!found) return std::optional<std::vector<Digest>>();
+  ByteSpan blob = select.blob(0);
+  std::vector<Digest> hashes;
+  for (std::size_t at = 0; at + 32 <= blob.size(); at += 32) {
+    hashes.push_back(Digest::from_bytes(blob.subspan(at, 32)).value());
+  }
+  return std::optional<std::vector<Digest>>(std::move(hashes));
+}
+
+Status Store::keep_hashes(const std::string& key, const std::vector<Digest>& hashes) {
+  Bytes blob;
+  for (const auto& hash : hashes) blob.insert(blob.end(), hash.bytes.begin(), hash.bytes.end());
+  return Statement(database_, "INSERT OR REPLACE INTO model_hashes (key, hashes) VALUES (?1, ?2)")
+      .bind(key)
+      .bind(ByteSpan(blob))
+      .run("keep the model's hashes");
+}
+
+}  // namespace shoal::coordinator

@@ -1,0 +1,51 @@
+// What the coordinator must remember: paired nodes, join tokens, hashes of models. SQLite in WAL mode, synced on every
+// commit, so that kill -9 and power loss lose nothing that was promised. Owned by the io thread; every call is short.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+struct sqlite3;
+
+namespace shoal::coordinator {
+
+struct KnownNode {
+  NodeId id;
+  std::string name;
+  std::int64_t paired_unix_seconds = 0;
+  std::int64_t seen_unix_seconds = 0;
+};
+
+class Store {
+ public:
+  // Opens or makes `directory`/shoal.db. kCorrupt: not a database of Shoal, or of a newer version (says which).
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& directory);
+  ~Store();
+
+  Result<std::vector<KnownNode>> nodes();
+  Status see_node(const NodeId& id, const std::string& name, std::int64_t now_unix_seconds);
+
+  // Only the hash of a secret is kept.
+  Status add_token(ByteSpan secret, std::int64_t expires_unix_seconds);
+  // Uses the token up and pairs the node, in one transaction. kUnauthenticated: unknown, used or expired (says which).
+  Status redeem_token(ByteSpan secret, const NodeId& node, const std::string& name, std::int64_t now_unix_seconds);
+
+  // Tensor hashes of a model file set that was hashed before; `key` names path, size and time of change.
+  Result<std::optional<std::vector<Digest>>> find_hashes(const std::string& key);
+  Status keep_hashes(const std::string& key, const std::vector<Digest>& hashes);
+
+ private:
+  explicit Store(sqlite3* database) : database_(database) {}
+  Status migrate();
+
+  sqlite3* database_;
+};
+
+}  // namespace shoal::coordinator
