@@ -260,7 +260,7 @@ TEST(Planner, LargeShoalsAreQuick) {
   EXPECT_EQ(make_plan(even_model(128, 20 * kMiB), some)->stages.size(), 60u);  // the whole table is filled
   EXPECT_FALSE(make_plan(even_model(128, 5 * kGiB), nodes).ok());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  EXPECT_LT(took.count(), 5.0);  // about 0.03 s in a release build; the bound leaves room for sanitizers
+  EXPECT_LT(took.count(), 5.0);  // some milliseconds in a release build; the bound leaves room for sanitizers
   RecordProperty("seconds", std::to_string(took.count()));
 }
 

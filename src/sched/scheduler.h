@@ -8,18 +8,36 @@
 //
 // Invariants, checked by the simulation:
 //  - For each sequence the rows sent through a pipeline have positions 0, 1, 2, ... without gap or repetition.
-//  - A row that wants logits is sent only after every earlier token of its sequence is known.
-//  - At most steps_in_flight_max steps are in a pipeline, at most rows_per_step_max rows in a step, and at most
-//    sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each, reserved on admission) in its KV.
+//  - A row that wants logits is sent only after every earlier token of its sequence is known; at most one such row of a
+//    sequence is under way.
+//  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows, at most rows_per_step_max
+//  rows
+//    in a step, and at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each, reserved
+//    on admission) in its KV.
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
 //  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
-//    again from their tokens under the next one: their clients see a pause.
-//  - A sequence freed in the KV is named in the `frees` of exactly one later step of the same epoch.
+//    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause.
+//  - A sequence that had rows in an epoch is named in the `frees` of exactly one later step of that epoch, unless the
+//    epoch dies first.
+//  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
+//    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
+//    the `frees` of the first step of the new epoch, which comes before any other.
+//  - Actions answer in order; DropStage comes before the LoadStage that needs its memory.
+//
+// What happens when something breaks:
+//  - A node with a stage is lost: a new plan at once over who is left, whatever nodes_min says. None is feasible:
+//  stages
+//    stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
+//  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
+//  anew.
+//  - A step fails or does not come back: the same plan under a new epoch. Only the sequences in that step are blamed; a
+//    blamed one travels alone until it has made a token, so that it cannot take others with it, and after
+//    step_failures_max failures without a token it ends with the step's error. Two failures without any StepDone
+//    between them: all stages are loaded anew.
+//  - A node that joins while a plan is loading or serving is spare until the next plan.
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,19 +52,30 @@
 
 namespace shoal::sched {
 
+// Most SequenceIds in the frees of one step; what wire::Step can carry.
+inline constexpr std::size_t kFreesPerStepMax = 4096;
+
+// Values that cannot work (0 rows, 0 sequences) are raised to the least that can.
 struct Limits {
-  StageSettings settings;                       // sequences_max, kv_tokens_total, context_tokens_max
+  StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
-  std::uint32_t prompt_rows_per_step = 32;      // chunk of a prompt
-  std::uint32_t waiting_sequences_max = 256;    // beyond: kResourceExhausted to the caller (429)
-  Duration plan_wait_max = std::chrono::seconds(60);   // a live sequence without any feasible plan for so long ends with kUnavailable
+  std::uint32_t prompt_rows_per_step = 32;    // chunk of a prompt
+  std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
+  Duration plan_wait_max =
+      std::chrono::seconds(60);  // a live sequence without any feasible plan for so long ends with kUnavailable
   Duration plan_settle = std::chrono::milliseconds(300);  // after a node joins, wait so long for more before planning
-  Duration load_wait_max = std::chrono::minutes(30);   // a stage that is not ready by then counts as failed
-  std::uint32_t nodes_min = 1;                  // plan only when so many nodes are there (`serve --nodes N`)
+  Duration load_wait_max = std::chrono::minutes(30);      // a stage that is not ready by then counts as failed
+  std::uint32_t nodes_min = 1;                            // the first plan waits for so many nodes (`serve --nodes N`)
+  Duration step_wait_max =
+      std::chrono::seconds(30);         // without any StepDone for so long, the oldest step counts as failed
+  std::uint32_t step_failures_max = 3;  // of one sequence, without a token between them; then it ends
+  Duration stage_retry_after = std::chrono::seconds(30);  // a node whose stage failed is left out for so long
+  std::uint32_t stage_tries_max = 3;                      // and after so many failures until it joins anew
 };
 
 // --- events ---
 
+// A node that is known already has come back: what it hosted is gone.
 struct NodeJoined {
   plan::NodeProfile profile;
 };
@@ -62,7 +91,7 @@ struct StageFailed {
   std::string message;
 };
 // All rows of the step are through the last stage. Its tokens follow as TokenSampled events, one for each row that
-// wanted logits.
+// wanted logits; no further step is formed until all of them are there, so that their rows travel together again.
 struct StepDone {
   Epoch epoch;
   StepId step;
@@ -77,8 +106,8 @@ struct StepFailed {
 // `request` names the sequence for its owner, and is what Emit carries; chosen by the caller, not zero, never reused.
 struct SequenceArrived {
   std::uint64_t request = 0;
-  std::vector<Token> prompt;      // at least one token
-  std::uint32_t tokens_max = 0;   // answer length limit, at least 1
+  std::vector<Token> prompt;        // at least one token
+  std::uint32_t tokens_max = 0;     // answer length limit, at least 1; clipped to what the context leaves
   std::uint32_t logits_wanted = 1;  // 1 .. : best n; UINT32_MAX: all
 };
 // The owner chose a token from the row's logits. `ends`: this token ends the generation (it is not emitted as text, and
@@ -111,7 +140,8 @@ struct DropStage {
   NodeId node;
   StageId stage;
 };
-// Sent to every node in it once all its stages are chosen (before they load): links can be dialled meanwhile.
+// Sent to every node in it once all its stages are chosen (before they load): links can be dialled meanwhile. A stage
+// that is loaded already keeps its StageId; for its node only the epoch (and perhaps a neighbour) is new.
 struct PlannedPlan {
   struct Stage {
     NodeId node;
@@ -136,21 +166,24 @@ struct Row {
 struct SendStep {
   Epoch epoch;
   StepId step;
-  NodeId node;      // of the first stage
+  NodeId node;  // of the first stage
   StageId stage;
-  std::vector<Row> rows;            // may be empty when there are frees
-  std::vector<SequenceId> frees;    // KV to drop on every stage before the rows
+  std::vector<Row> rows;          // may be empty when there are frees
+  std::vector<SequenceId> frees;  // KV to drop on every stage before the rows
 };
+// kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting, or the planner's
+// sentence on missing memory), kUnavailable (no plan for plan_wait_max), or the code of the step that failed.
 enum class EmitKind { kToken, kEnd, kError };
 enum class FinishReason { kStop, kLength, kCancelled };
 struct Emit {
   std::uint64_t request = 0;
   EmitKind kind = EmitKind::kToken;
-  Token token = 0;                              // kToken
-  FinishReason reason = FinishReason::kStop;    // kEnd
-  Error error;                                  // kError
+  Token token = 0;                            // kToken
+  FinishReason reason = FinishReason::kStop;  // kEnd
+  Error error;                                // kError
 };
-// One timer is enough: this replaces the one set before. nullopt: none.
+// One timer is enough: this replaces the one set before. nullopt: none. The Timer event may come for nothing: a timer
+// is not put off with every step, but set again when it has fired.
 struct SetTimer {
   std::optional<Time> at;
 };
@@ -164,8 +197,8 @@ enum class PlanState { kNone, kLoading, kServing };
 struct Snapshot {
   PlanState state = PlanState::kNone;
   std::optional<PlannedPlan> plan;
-  std::string why_none;                 // why there is no plan, in one line ("" when there is one)
-  std::uint32_t sequences_live = 0;     // admitted to the pipeline
+  std::string why_none;              // why there is no plan, in one line ("" when there is one)
+  std::uint32_t sequences_live = 0;  // admitted to the pipeline
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;
   std::uint64_t kv_tokens_reserved = 0;
@@ -176,6 +209,7 @@ class Scheduler {
   Scheduler(plan::ModelShape model, Limits limits);
   ~Scheduler();
 
+  // `now` never goes back. At most O(nodes + sequences + rows) actions; a token costs O(log sequences).
   std::vector<Action> on(const Event& event, Time now);
   Snapshot snapshot() const;
 

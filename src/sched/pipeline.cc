@@ -1,0 +1,157 @@
+#include "sched/pipeline.h"
+
+#include <algorithm>
+
+namespace shoal::sched {
+
+void Pipeline::close(const SequenceOrder& live) {
+  due_.clear();
+  in_flight_.clear();
+  frees_.clear();
+  decoding_ = sampling_ = decode_steps_in_flight_ = suspect_steps_in_flight_ = 0;
+  prefilling_ = live;
+  for (const auto& [arrival, sequence] : live) {
+    sequence->id = {};
+    sequence->sent = 0;
+    sequence->prefilling = true;
+    sequence->due = false;
+    sequence->awaiting = {};
+    sequence->sampling = false;
+  }
+}
+
+void Pipeline::open(const PlannedPlan& plan, bool keeps_kv) {
+  epoch_ = plan.epoch;
+  first_node_ = plan.stages.front().node;
+  first_stage_ = plan.stages.front().stage;
+  stages_ = plan.stages.size();
+  if (!keeps_kv) resident_.clear();
+  frees_.assign(resident_.begin(), resident_.end());
+}
+
+void Pipeline::add(Sequence& sequence) {
+  prefilling_.emplace(sequence.arrival, &sequence);
+}
+
+void Pipeline::sampled(Sequence& sequence) {
+  if (sequence.sampling) --sampling_;
+  sequence.sampling = false;
+  sequence.awaiting = {};
+}
+
+void Pipeline::token(Sequence& sequence) {
+  sequence.due = true;
+  due_.push_back(&sequence);
+}
+
+void Pipeline::remove(Sequence& sequence) {
+  sampled(sequence);
+  if (sequence.prefilling) {
+    prefilling_.erase(sequence.arrival);
+  } else {
+    --decoding_;
+  }
+  if (sequence.due) due_.erase(std::find(due_.begin(), due_.end(), &sequence));
+  if (sequence.id) frees_.push_back(sequence.id);
+}
+
+bool Pipeline::form(Time now, SendStep& step) {
+  if (in_flight_.size() > stages_ || sampling_ > 0) return false;
+  step = {epoch_, {}, first_node_, first_stage_, {}, {}};
+  InFlight flight{now, {}, {}, false, false};
+  take_suspect(step, flight);
+  if (!flight.suspect) {
+    take_decode_rows(step, flight);
+    take_prompt_rows(step);
+  }
+  // Frees alone are worth a step only when no other will come by to carry them.
+  if (step.rows.empty() && (frees_.empty() || !in_flight_.empty())) return false;
+
+  step.step = {++steps_};
+  for (const Row& row : step.rows) {
+    if (flight.requests.empty() || flight.requests.back() != row.request) flight.requests.push_back(row.request);
+  }
+  step.frees.swap(frees_);
+  flight.frees = step.frees;
+  decode_steps_in_flight_ += flight.decodes;
+  suspect_steps_in_flight_ += flight.suspect;
+  in_flight_.emplace(step.step, std::move(flight));
+  return true;
+}
+
+// A sequence that was in a failed step goes alone, one such step at a time, and before the others: else steps that are
+// never empty of decode rows would keep it waiting for ever.
+void Pipeline::take_suspect(SendStep& step, InFlight& flight) {
+  if (prefilling_.empty() || suspect_steps_in_flight_ > 0) return;
+  Sequence& first = *prefilling_.begin()->second;
+  if (first.step_failures == 0) return;
+  flight.suspect = true;
+  take_prompt_of(first, std::min(limits_.prompt_rows_per_step, limits_.rows_per_step_max), step);
+}
+
+void Pipeline::take_decode_rows(SendStep& step, InFlight& flight) {
+  if (due_.empty() || decode_steps_in_flight_ >= stages_) return;
+  const std::size_t fair = (decoding_ + stages_ - 1) / stages_;
+  const std::size_t rows = std::min({fair, due_.size(), std::size_t{limits_.rows_per_step_max}});
+  step.rows.reserve(rows);
+  for (std::size_t i = 0; i < rows; ++i) {
+    Sequence& sequence = *due_.front();
+    due_.pop_front();
+    sequence.due = false;
+    append_row(sequence, true, step);
+  }
+  flight.decodes = true;
+}
+
+void Pipeline::take_prompt_rows(SendStep& step) {
+  std::size_t room = std::min<std::size_t>(limits_.prompt_rows_per_step, limits_.rows_per_step_max - step.rows.size());
+  for (auto next = prefilling_.begin(); next != prefilling_.end() && room > 0;) {
+    Sequence& sequence = *next++->second;
+    if (sequence.step_failures > 0) continue;
+    const std::size_t before = step.rows.size();
+    take_prompt_of(sequence, room, step);
+    room -= step.rows.size() - before;
+  }
+}
+
+void Pipeline::take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step) {
+  if (!sequence.id) {
+    sequence.id = {++sequence_ids_};
+    resident_.insert(sequence.id);
+  }
+  const std::size_t rows = std::min(rows_max, sequence.tokens.size() - sequence.sent);
+  for (std::size_t i = 0; i < rows; ++i) append_row(sequence, sequence.sent + 1 == sequence.tokens.size(), step);
+  if (sequence.sent < sequence.tokens.size()) return;
+  sequence.prefilling = false;
+  prefilling_.erase(sequence.arrival);
+  ++decoding_;
+}
+
+void Pipeline::append_row(Sequence& sequence, bool wants_logits, SendStep& step) {
+  if (wants_logits) sequence.awaiting = {steps_ + 1};  // the step being formed
+  step.rows.push_back({sequence.id, sequence.request, sequence.sent, sequence.tokens[sequence.sent],
+                       wants_logits ? sequence.logits_wanted : 0});
+  ++sequence.sent;
+}
+
+void Pipeline::done(StepId step, Sequences& sequences, Time now) {
+  const auto found = in_flight_.find(step);
+  for (std::uint64_t request : found->second.requests) {
+    Sequence* sequence = sequences.find(request);
+    if (!sequence || sequence->awaiting != step) continue;
+    sequence->sampling = true;
+    ++sampling_;
+  }
+  for (SequenceId id : found->second.frees) resident_.erase(id);
+  decode_steps_in_flight_ -= found->second.decodes;
+  suspect_steps_in_flight_ -= found->second.suspect;
+  in_flight_.erase(found);
+  last_done_ = now;
+}
+
+std::optional<Time> Pipeline::deadline() const {
+  if (in_flight_.empty()) return std::nullopt;
+  return std::max(in_flight_.begin()->second.sent_at, last_done_) + limits_.step_wait_max;
+}
+
+}  // namespace shoal::sched

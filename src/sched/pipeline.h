@@ -1,0 +1,86 @@
+// One epoch's traffic: which rows are due, the micro-batches made of them, and the steps under way.
+//
+// Decode rows go first, in the order they came due; prompt rows fill the rest of the step, oldest sequence first,
+// several chunks of one prompt following each other without waiting. So that every stage has something to do, the
+// decoding sequences are spread over as many micro-batches as there are stages: a step takes at most ceil(decoding /
+// stages) decode rows, and at most `stages` steps with decode rows are under way (rows that come due meanwhile gather
+// for the next). One step more may be under way with prompt rows alone, so that the first stage never waits for the
+// coordinator. With nothing under way, whatever is due goes at once.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "sched/scheduler.h"
+#include "sched/sequences.h"
+
+namespace shoal::sched {
+
+class Pipeline {
+ public:
+  explicit Pipeline(const Limits& limits) : limits_(limits) {}
+
+  // The plan is dead: nothing is under way any more, and `live` starts from its tokens again.
+  void close(const SequenceOrder& live);
+  // A new plan. `keeps_kv`: some stage has been loaded since before it, so what may be in its KV is freed first.
+  void open(const PlannedPlan& plan, bool keeps_kv);
+
+  void add(Sequence& sequence);      // admitted: its prompt is to be sent
+  void token(Sequence& sequence);    // its newest token's row is due
+  void sampled(Sequence& sequence);  // the token it awaited is known
+  void remove(Sequence& sequence);   // it ends; its KV is freed with the next step
+
+  // Fills `step` with what is due now and counts it as under way; false: nothing is due, or there is no room.
+  bool form(Time now, SendStep& step);
+
+  bool under_way(Epoch epoch, StepId step) const { return epoch == epoch_ && in_flight_.contains(step); }
+  void done(StepId step, Sequences& sequences, Time now);
+  const std::vector<std::uint64_t>& requests_of(StepId step) const { return in_flight_.at(step).requests; }
+
+  std::size_t steps_in_flight() const { return in_flight_.size(); }
+  StepId oldest_step() const { return in_flight_.begin()->first; }
+  std::optional<Time> deadline() const;  // when the oldest step counts as lost; none with nothing under way
+  bool kv_can_be_freed() const { return resident_.size() <= kFreesPerStepMax; }
+  Epoch epoch() const { return epoch_; }
+
+ private:
+  struct InFlight {
+    Time sent_at;
+    std::vector<std::uint64_t> requests;  // of its rows, each once
+    std::vector<SequenceId> frees;
+    bool decodes = false;
+    bool suspect = false;
+  };
+
+  void take_suspect(SendStep& step, InFlight& flight);
+  void take_decode_rows(SendStep& step, InFlight& flight);
+  void take_prompt_rows(SendStep& step);
+  // Appends up to `rows_max` of its prompt rows; takes it out of prefilling_ when they are all sent.
+  void take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step);
+  void append_row(Sequence& sequence, bool wants_logits, SendStep& step);
+
+  const Limits& limits_;
+  Epoch epoch_;
+  NodeId first_node_;
+  StageId first_stage_;
+  std::size_t stages_ = 0;
+
+  SequenceOrder prefilling_;
+  std::deque<Sequence*> due_;
+  std::size_t decoding_ = 0;              // live sequences that are not prefilling
+  std::size_t sampling_ = 0;              // of them, those whose token is being chosen
+  std::map<StepId, InFlight> in_flight_;  // at most stages_ + 1
+  std::size_t decode_steps_in_flight_ = 0;
+  std::size_t suspect_steps_in_flight_ = 0;
+  Time last_done_;
+  std::vector<SequenceId> frees_;   // for the next step
+  std::set<SequenceId> resident_;   // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
+  std::uint64_t steps_ = 0;         // over all epochs
+  std::uint64_t sequence_ids_ = 0;  // over all epochs
+};
+
+}  // namespace shoal::sched

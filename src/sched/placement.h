@@ -1,0 +1,79 @@
+// Which nodes there are, what they host, and the plan in force: everything that changes seldom.
+//
+// A change of the plan shows as a new epoch() or a new state(); Scheduler looks for it after each call.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sched/scheduler.h"
+
+namespace shoal::sched {
+
+class Placement {
+ public:
+  Placement(plan::ModelShape model, const Limits& limits) : model_(std::move(model)), limits_(limits) {}
+
+  // `may_keep`: a new plan may keep loaded stages; false when their KV could not be freed by name.
+  void join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions);
+  void lose(NodeId node, bool may_keep, Time now, std::vector<Action>& actions);
+  void ready(StageId stage);
+  void failed(const StageFailed& event, bool may_keep, Time now, std::vector<Action>& actions);
+  // The same plan under a new epoch; `reload`: with all stages loaded anew. Only while serving.
+  void restart(bool reload, Time now, std::vector<Action>& actions);
+  void timer(bool may_keep, Time now, std::vector<Action>& actions);
+  std::optional<Time> next_due() const;
+
+  PlanState state() const { return state_; }
+  Epoch epoch() const { return epoch_; }
+  const PlannedPlan& plan() const { return plan_; }  // of epoch(); dead when state() is kNone
+  bool keeps_kv() const { return keeps_kv_; }        // some of its stages were loaded before it was made
+  Time none_since() const { return none_since_; }
+  Error why_none() const;  // while state() is kNone
+
+ private:
+  struct Node {
+    plan::NodeProfile profile;
+    std::uint32_t failures = 0;  // stages that failed since it joined or last served
+    Time usable_at;              // left out until then
+  };
+  struct Hosted {
+    StageId stage;
+    LayerRange range;
+    bool ready = false;
+    Time load_started;
+  };
+
+  bool usable(const Node& node, Time now) const {
+    return node.failures < limits_.stage_tries_max && now >= node.usable_at;
+  }
+  bool in_plan(NodeId node) const;
+  void replan(bool may_keep, Time now, std::vector<Action>& actions);
+  void adopt(const std::vector<plan::PlannedStage>& stages, std::string explanation, bool may_keep, Time now,
+             std::vector<Action>& actions);
+  void become_none(Error why, Time now);
+  void serve_if_ready();
+  void fail_node(NodeId node, const std::string& message, Time now);
+
+  const plan::ModelShape model_;
+  const Limits& limits_;
+  std::map<NodeId, Node> nodes_;
+  std::map<NodeId, Hosted> hosted_;    // one stage a node; outlives a plan, for the next one
+  std::map<StageId, NodeId> host_of_;  // the same, by stage
+  PlanState state_ = PlanState::kNone;
+  Epoch epoch_;
+  PlannedPlan plan_;
+  bool keeps_kv_ = false;
+  bool served_once_ = false;
+  std::size_t stages_loading_ = 0;  // of the plan
+  std::uint64_t stages_ = 0;        // over all epochs
+  Time none_since_;
+  Time planned_at_;  // the last attempt
+  std::optional<Time> settle_at_;
+  Time settle_latest_;
+  std::optional<Error> why_none_;
+  std::string last_failure_;
+};
+
+}  // namespace shoal::sched

@@ -1,0 +1,236 @@
+#include "sched/scheduler.h"
+
+#include <algorithm>
+#include <map>
+
+#include "sched/pipeline.h"
+#include "sched/placement.h"
+#include "sched/sequences.h"
+
+namespace shoal::sched {
+namespace {
+
+constexpr std::uint32_t kFailedEpochsBeforeReload = 2;
+
+Limits workable(Limits limits) {
+  limits.rows_per_step_max = std::clamp<std::uint32_t>(limits.rows_per_step_max, 1, kStepRowsMax);
+  limits.prompt_rows_per_step = std::max<std::uint32_t>(limits.prompt_rows_per_step, 1);
+  limits.settings.sequences_max =
+      std::clamp<std::uint32_t>(limits.settings.sequences_max, 1, static_cast<std::uint32_t>(kFreesPerStepMax));
+  limits.step_failures_max = std::max<std::uint32_t>(limits.step_failures_max, 1);
+  limits.stage_tries_max = std::max<std::uint32_t>(limits.stage_tries_max, 1);
+  return limits;
+}
+
+}  // namespace
+
+struct Scheduler::State {
+  State(plan::ModelShape model, Limits wanted)
+      : limits(workable(std::move(wanted))), placement(std::move(model), limits), sequences(limits), pipeline(limits) {}
+
+  void handle(const NodeJoined& event, Time now);
+  void handle(const NodeLost& event, Time now);
+  void handle(const StageReady& event, Time now);
+  void handle(const StageFailed& event, Time now);
+  void handle(const StepDone& event, Time now);
+  void handle(const StepFailed& event, Time now);
+  void handle(const SequenceArrived& event, Time now);
+  void handle(const TokenSampled& event, Time now);
+  void handle(const SequenceCancelled& event, Time now);
+  void handle(const Timer& event, Time now);
+
+  void finish(Sequence& sequence, Emit last);
+  void fail_step(StepId step, const Error& error, Time now);
+  void fail_those_that_waited(Time now);
+  void follow_placement();
+  void send_steps(Time now);
+  void set_timer();
+  std::optional<Time> next_due() const;
+  Time waits_until(const Sequence& sequence) const {
+    return std::max(sequence.arrived, placement.none_since()) + limits.plan_wait_max;
+  }
+
+  const Limits limits;
+  Placement placement;
+  Sequences sequences;
+  Pipeline pipeline;
+  std::vector<Action> actions;  // of the event at hand
+  PlanState state_seen = PlanState::kNone;
+  Epoch epoch_seen;
+  std::uint32_t failed_epochs = 0;  // in a row, without a StepDone
+  std::optional<Time> timer;
+};
+
+void Scheduler::State::handle(const NodeJoined& event, Time now) {
+  placement.join(event, pipeline.kv_can_be_freed(), now, actions);
+}
+
+void Scheduler::State::handle(const NodeLost& event, Time now) {
+  placement.lose(event.node, pipeline.kv_can_be_freed(), now, actions);
+}
+
+void Scheduler::State::handle(const StageReady& event, Time) {
+  placement.ready(event.stage);
+}
+
+void Scheduler::State::handle(const StageFailed& event, Time now) {
+  placement.failed(event, pipeline.kv_can_be_freed(), now, actions);
+}
+
+void Scheduler::State::handle(const StepDone& event, Time now) {
+  if (!pipeline.under_way(event.epoch, event.step)) return;
+  failed_epochs = 0;
+  pipeline.done(event.step, sequences, now);
+}
+
+void Scheduler::State::handle(const StepFailed& event, Time now) {
+  if (!pipeline.under_way(event.epoch, event.step)) return;
+  fail_step(event.step, {event.code, event.message}, now);
+}
+
+// Only the sequences in the step are blamed. The others start again too, since the epoch is over, but at no cost to
+// them.
+void Scheduler::State::fail_step(StepId step, const Error& error, Time now) {
+  const std::vector<std::uint64_t> requests = pipeline.requests_of(step);
+  for (std::uint64_t request : requests) {
+    Sequence* sequence = sequences.find(request);
+    if (!sequence || ++sequence->step_failures < limits.step_failures_max) continue;
+    finish(*sequence, {.kind = EmitKind::kError, .error = error});
+  }
+  const bool reload = ++failed_epochs >= kFailedEpochsBeforeReload || !pipeline.kv_can_be_freed();
+  if (reload) failed_epochs = 0;
+  placement.restart(reload, now, actions);
+}
+
+void Scheduler::State::handle(const SequenceArrived& event, Time now) {
+  auto added = sequences.add(event, now);
+  if (!added.ok()) {
+    actions.emplace_back(Emit{.request = event.request, .kind = EmitKind::kError, .error = std::move(added).error()});
+    return;
+  }
+  if (!*added) return;
+  send_steps(now);  // admits it, if there is room
+  if (sequences.find(event.request)->live || sequences.waiting().size() <= limits.waiting_sequences_max) return;
+  finish(**added,
+         {.kind = EmitKind::kError,
+          .error = {ErrorCode::kResourceExhausted,
+                    fmt::format("{} requests are waiting already; try again later", limits.waiting_sequences_max)}});
+}
+
+void Scheduler::State::handle(const TokenSampled& event, Time) {
+  Sequence* sequence = sequences.find(event.request);
+  if (!sequence || event.epoch != pipeline.epoch() || !sequence->awaiting || sequence->awaiting != event.step) return;
+  pipeline.sampled(*sequence);
+  sequence->step_failures = 0;
+  if (event.ends) return finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kStop});
+  sequence->tokens.push_back(event.token);
+  actions.emplace_back(Emit{.request = event.request, .kind = EmitKind::kToken, .token = event.token});
+  if (sequence->emitted() >= sequence->tokens_max) {
+    return finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kLength});
+  }
+  pipeline.token(*sequence);
+}
+
+void Scheduler::State::handle(const SequenceCancelled& event, Time) {
+  Sequence* sequence = sequences.find(event.request);
+  if (sequence) finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kCancelled});
+}
+
+void Scheduler::State::handle(const Timer&, Time now) {
+  timer.reset();
+  placement.timer(pipeline.kv_can_be_freed(), now, actions);
+  follow_placement();
+  const auto deadline = pipeline.deadline();
+  if (placement.state() == PlanState::kServing && deadline && now >= *deadline) {
+    fail_step(pipeline.oldest_step(),
+              {ErrorCode::kDeadlineExceeded,
+               fmt::format("no step came back for {} s; a stage or a link between stages is stuck",
+                           std::chrono::duration_cast<std::chrono::seconds>(limits.step_wait_max).count())},
+              now);
+  }
+  if (placement.state() == PlanState::kNone) fail_those_that_waited(now);
+}
+
+void Scheduler::State::fail_those_that_waited(Time now) {
+  Error why = placement.why_none();
+  if (why.code != ErrorCode::kResourceExhausted) why.code = ErrorCode::kUnavailable;
+  for (Sequence* oldest = sequences.oldest(); oldest && waits_until(*oldest) <= now; oldest = sequences.oldest()) {
+    finish(*oldest, {.kind = EmitKind::kError, .error = why});
+  }
+}
+
+void Scheduler::State::finish(Sequence& sequence, Emit last) {
+  last.request = sequence.request;
+  actions.emplace_back(std::move(last));
+  if (sequence.live) pipeline.remove(sequence);
+  sequences.remove(sequence);
+}
+
+// When the placement has a new plan or has lost its plan, what was under way is void.
+void Scheduler::State::follow_placement() {
+  const bool is_new = placement.epoch() != epoch_seen;
+  const bool is_lost = placement.state() == PlanState::kNone && state_seen != PlanState::kNone;
+  if (is_new || is_lost) pipeline.close(sequences.live());
+  if (is_new) pipeline.open(placement.plan(), placement.keeps_kv());
+  epoch_seen = placement.epoch();
+  state_seen = placement.state();
+}
+
+void Scheduler::State::send_steps(Time now) {
+  if (placement.state() != PlanState::kServing) return;
+  while (Sequence* sequence = sequences.admit_next()) pipeline.add(*sequence);
+  SendStep step;
+  while (pipeline.form(now, step)) actions.emplace_back(std::move(step));
+}
+
+std::optional<Time> Scheduler::State::next_due() const {
+  std::optional<Time> due = placement.next_due();
+  const auto consider = [&](std::optional<Time> at) {
+    if (at) due = due ? std::min(*due, *at) : at;
+  };
+  if (placement.state() == PlanState::kServing) consider(pipeline.deadline());
+  if (placement.state() == PlanState::kNone) {
+    if (const Sequence* oldest = sequences.oldest()) consider(waits_until(*oldest));
+  }
+  return due;
+}
+
+// A timer that comes too early costs less than one that is put off with every step.
+void Scheduler::State::set_timer() {
+  const auto due = next_due();
+  if (!due || (timer && *timer <= *due)) return;
+  timer = due;
+  actions.emplace_back(SetTimer{due});
+}
+
+Scheduler::Scheduler(plan::ModelShape model, Limits limits)
+    : state_(std::make_unique<State>(std::move(model), std::move(limits))) {}
+Scheduler::~Scheduler() = default;
+
+std::vector<Action> Scheduler::on(const Event& event, Time now) {
+  State& state = *state_;
+  state.actions.clear();
+  std::visit([&](const auto& known) { state.handle(known, now); }, event);
+  state.follow_placement();
+  state.send_steps(now);
+  state.set_timer();
+  return std::move(state.actions);
+}
+
+Snapshot Scheduler::snapshot() const {
+  const State& state = *state_;
+  Snapshot snapshot;
+  snapshot.state = state.placement.state();
+  if (snapshot.state == PlanState::kNone) {
+    snapshot.why_none = state.placement.why_none().message;
+  } else {
+    snapshot.plan = state.placement.plan();
+  }
+  snapshot.sequences_live = static_cast<std::uint32_t>(state.sequences.live().size());
+  snapshot.sequences_waiting = static_cast<std::uint32_t>(state.sequences.waiting().size());
+  snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
+  snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
+  return snapshot;
+}
+
+}  // namespace shoal::sched

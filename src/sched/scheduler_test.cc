@@ -1,0 +1,490 @@
+// Goal: each promise of scheduler.h, one by one, on shoals small enough to follow by hand. src/sim checks them all
+// together.
+#include "sched/scheduler.h"
+
+#include <algorithm>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace shoal::sched {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using namespace std::chrono_literals;
+
+// A scheduler, and hands that feed it. Layers take 10 bytes each; tokens are request * 1000 + n.
+class Harness {
+ public:
+  explicit Harness(std::uint32_t layers = 4, Limits limits = {}) : scheduler_(shape(layers), limits) {}
+
+  static plan::ModelShape shape(std::uint32_t layers) {
+    plan::ModelShape model;
+    model.layer_count = layers;
+    model.layer_weight_bytes.assign(layers, 10);
+    model.layer_kv_bytes.assign(layers, 0);
+    model.cut_allowed.assign(layers + 1, true);
+    return model;
+  }
+  static NodeId node(std::uint8_t number) {
+    NodeId id;
+    id.key.bytes[0] = number;
+    return id;
+  }
+  static NodeJoined joined(std::uint8_t number, std::uint64_t bytes = 40) {
+    return {{node(number), fmt::format("n{}", number), bytes}};
+  }
+  static SequenceArrived arrived(std::uint64_t request, std::size_t prompt, std::uint32_t tokens_max = 3) {
+    return {request, std::vector<Token>(prompt, static_cast<Token>(request)), tokens_max, 1};
+  }
+
+  // Feeds one event; the actions of all events since the last clear() gather in `actions`.
+  Harness& on(const Event& event) {
+    for (Action& action : scheduler_.on(event, now)) {
+      if (const auto* load = std::get_if<LoadStage>(&action)) loading.push_back(load->stage);
+      if (const auto* plan = std::get_if<PublishPlan>(&action)) epoch = plan->plan.epoch;
+      if (const auto* set = std::get_if<SetTimer>(&action)) timer = set->at;
+      actions.push_back(std::move(action));
+    }
+    return *this;
+  }
+  Harness& clear() {
+    actions.clear();
+    return *this;
+  }
+  // Time goes on to the timer and it fires; again, up to `times`.
+  Harness& fire(int times = 1) {
+    for (; times > 0 && timer; --times) {
+      now = std::max(now, *timer);
+      timer.reset();
+      on(Timer{});
+    }
+    return *this;
+  }
+  Harness& wait(Duration time) {
+    const Time until = now + time;
+    while (timer && *timer <= until) fire();
+    now = until;
+    return *this;
+  }
+  Harness& load_all() {
+    for (StageId stage : std::exchange(loading, {})) on(StageReady{stage});
+    return *this;
+  }
+  // `count` equal nodes, planned and serving.
+  Harness& serve(std::uint8_t count) {
+    for (std::uint8_t i = 1; i <= count; ++i) on(joined(i));
+    fire().load_all();
+    EXPECT_EQ(snapshot().state, PlanState::kServing);
+    return clear();
+  }
+  // The step comes back, and each of its logits rows gives a token.
+  Harness& back(const SendStep& step, bool ends = false) {
+    on(StepDone{step.epoch, step.step});
+    for (const Row& row : step.rows) {
+      if (row.logits > 0) on(TokenSampled{step.epoch, step.step, row.request, token(row), ends});
+    }
+    return *this;
+  }
+  static Token token(const Row& row) { return static_cast<Token>(row.request * 1000 + row.position); }
+  // Whatever is sent comes back, until nothing is sent any more.
+  Harness& run(int steps_max = 1000) {
+    for (std::size_t at = 0; at < actions.size() && steps_max > 0; ++at) {
+      if (const auto* step = std::get_if<SendStep>(&actions[at])) {
+        --steps_max;
+        back(SendStep(*step));
+      }
+    }
+    return *this;
+  }
+
+  template <typename T>
+  std::vector<T> all() const {
+    std::vector<T> found;
+    for (const Action& action : actions) {
+      if (const T* one = std::get_if<T>(&action)) found.push_back(*one);
+    }
+    return found;
+  }
+  // What the owner of `request` has seen: its tokens, and how it ended.
+  std::vector<Token> tokens(std::uint64_t request) const {
+    std::vector<Token> found;
+    for (const Emit& emit : all<Emit>()) {
+      if (emit.request == request && emit.kind == EmitKind::kToken) found.push_back(emit.token);
+    }
+    return found;
+  }
+  std::vector<Emit> ends(std::uint64_t request) const {
+    std::vector<Emit> found = all<Emit>();
+    std::erase_if(found, [&](const Emit& e) { return e.request != request || e.kind == EmitKind::kToken; });
+    return found;
+  }
+  Snapshot snapshot() const { return scheduler_.snapshot(); }
+
+  Time now{1s};
+  std::vector<Action> actions;
+  std::vector<StageId> loading;
+  Epoch epoch;
+  std::optional<Time> timer;
+
+ private:
+  Scheduler scheduler_;
+};
+
+TEST(Scheduler, WaitsForNodesToSettleThenPlansWithAllOfThem) {
+  Harness h;
+  h.on(Harness::joined(1)).on(Harness::joined(2));
+  EXPECT_THAT(h.all<PublishPlan>(), IsEmpty());
+  h.fire();
+  ASSERT_THAT(h.all<PublishPlan>(), SizeIs(1));
+  EXPECT_THAT(h.all<PublishPlan>()[0].plan.stages, SizeIs(2));
+  const auto loads = h.all<LoadStage>();
+  ASSERT_THAT(loads, SizeIs(2));
+  EXPECT_TRUE(loads[0].is_first && !loads[0].is_last && !loads[1].is_first && loads[1].is_last);
+  EXPECT_EQ(h.snapshot().state, PlanState::kLoading);
+  h.load_all();
+  EXPECT_EQ(h.snapshot().state, PlanState::kServing);
+}
+
+TEST(Scheduler, NodesThatKeepJoiningCannotPutThePlanOffForEver) {
+  Harness h(100);
+  for (std::uint8_t i = 1; i < 30; ++i) h.wait(200ms).on(Harness::joined(i, 1000));
+  EXPECT_THAT(h.all<PublishPlan>(), SizeIs(1));
+}
+
+TEST(Scheduler, FirstPlanWaitsForNodesMin) {
+  Limits limits;
+  limits.nodes_min = 3;
+  Harness h(4, limits);
+  h.on(Harness::joined(1)).on(Harness::joined(2)).wait(5s);
+  EXPECT_THAT(h.all<PublishPlan>(), IsEmpty());
+  EXPECT_THAT(h.snapshot().why_none, HasSubstr("2 of 3 nodes"));
+  h.on(Harness::joined(3)).fire().load_all();
+  EXPECT_EQ(h.snapshot().state, PlanState::kServing);
+  h.on(NodeLost{Harness::node(3)});  // afterwards fewer will do
+  EXPECT_EQ(h.snapshot().state, PlanState::kLoading);
+}
+
+TEST(Scheduler, SequenceRunsToItsLimit) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(7, 5, 3)).run();
+  EXPECT_THAT(h.tokens(7), ElementsAre(7004, 7005, 7006));
+  ASSERT_THAT(h.ends(7), SizeIs(1));
+  EXPECT_EQ(h.ends(7)[0].reason, FinishReason::kLength);
+  EXPECT_EQ(h.snapshot().kv_tokens_reserved, 0u);
+}
+
+TEST(Scheduler, TokenThatEndsIsNotEmitted) {
+  Harness h;
+  h.serve(1).on(Harness::arrived(7, 5, 3));
+  h.back(h.all<SendStep>()[0], true);
+  EXPECT_THAT(h.tokens(7), IsEmpty());
+  EXPECT_EQ(h.ends(7).at(0).reason, FinishReason::kStop);
+}
+
+TEST(Scheduler, PromptGoesInChunksThatFollowEachOtherAndOnlyItsLastRowWantsLogits) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 80));
+  const auto steps = h.all<SendStep>();
+  ASSERT_THAT(steps, SizeIs(3));  // stages + 1 under way: 32 + 32 + 16 rows
+  std::uint32_t position = 0;
+  for (const SendStep& step : steps) {
+    EXPECT_LE(step.rows.size(), 32u);
+    for (const Row& row : step.rows) {
+      EXPECT_EQ(row.position, position);
+      EXPECT_EQ(row.logits, position == 79 ? 1u : 0u);
+      ++position;
+    }
+  }
+  EXPECT_EQ(position, 80u);
+}
+
+// Goal: decode rows of many sequences spread over as many micro-batches as there are stages, each as large as the
+// others.
+TEST(Scheduler, DecodeRowsAreSpreadOverTheStages) {
+  Limits limits;
+  limits.settings.sequences_max = 8;
+  Harness h(4, limits);
+  h.serve(4);
+  for (std::uint64_t i = 1; i <= 8; ++i) h.on(Harness::arrived(i, 1, 100));
+  h.run(100);
+  EXPECT_EQ(h.snapshot().steps_in_flight, 4u);
+  const auto steps = h.all<SendStep>();
+  for (std::size_t i = steps.size() - 4; i < steps.size(); ++i) EXPECT_THAT(steps[i].rows, SizeIs(2));
+}
+
+// Goal: with one stage all sequences share one micro-batch, though their tokens are told one by one.
+TEST(Scheduler, TokensOfOneStepTravelOnTogether) {
+  Harness h;
+  h.serve(1);
+  for (std::uint64_t i = 1; i <= 4; ++i) h.on(Harness::arrived(i, 1, 100));
+  h.run(20);
+  EXPECT_THAT(h.all<SendStep>().back().rows, SizeIs(4));
+}
+
+TEST(Scheduler, AdmitsFirstComeFirstServedWithinSequencesAndCells) {
+  Limits limits;
+  limits.settings.sequences_max = 2;
+  limits.settings.kv_tokens_total = 100;
+  limits.settings.context_tokens_max = 100;
+  Harness h(4, limits);
+  h.serve(1).on(Harness::arrived(1, 10, 50)).on(Harness::arrived(2, 10, 50)).on(Harness::arrived(3, 1, 1));
+  EXPECT_EQ(h.snapshot().sequences_live, 1u);  // 60 + 60 cells are too many, and 3 does not overtake 2
+  EXPECT_EQ(h.snapshot().sequences_waiting, 2u);
+  EXPECT_EQ(h.snapshot().kv_tokens_reserved, 60u);
+  h.on(SequenceCancelled{1});
+  EXPECT_EQ(h.snapshot().sequences_live, 2u);
+}
+
+TEST(Scheduler, RefusesPromptsThatCannotWorkAndClipsAnswersToTheContext) {
+  Limits limits;
+  limits.settings.context_tokens_max = 16;
+  Harness h(4, limits);
+  h.serve(1).on(Harness::arrived(1, 16)).on(Harness::arrived(2, 0)).on(Harness::arrived(3, 4, 0));
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    ASSERT_THAT(h.ends(i), SizeIs(1));
+    EXPECT_EQ(h.ends(i)[0].error.code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_THAT(h.ends(1)[0].error.message, HasSubstr("16 tokens and the context holds 16"));
+  h.on(Harness::arrived(4, 14, 100)).run();
+  EXPECT_THAT(h.tokens(4), SizeIs(2));
+}
+
+TEST(Scheduler, RefusesWhenTooManyWait) {
+  Limits limits;
+  limits.waiting_sequences_max = 2;
+  Harness h(4, limits);
+  for (std::uint64_t i = 1; i <= 3; ++i) h.on(Harness::arrived(i, 4));
+  EXPECT_THAT(h.ends(2), IsEmpty());
+  ASSERT_THAT(h.ends(3), SizeIs(1));
+  EXPECT_EQ(h.ends(3)[0].error.code, ErrorCode::kResourceExhausted);
+}
+
+TEST(Scheduler, NoPlanForTooLongEndsWithThePlannersSentence) {
+  Harness h(40);
+  h.on(Harness::joined(1)).on(Harness::arrived(1, 4)).wait(59s);
+  EXPECT_THAT(h.ends(1), IsEmpty());
+  h.wait(2s);
+  ASSERT_THAT(h.ends(1), SizeIs(1));
+  EXPECT_EQ(h.ends(1)[0].error.code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(h.ends(1)[0].error.message, HasSubstr("360 B missing"));
+
+  Harness empty;
+  empty.on(Harness::arrived(1, 4)).wait(61s);
+  ASSERT_THAT(empty.ends(1), SizeIs(1));
+  EXPECT_EQ(empty.ends(1)[0].error.code, ErrorCode::kUnavailable);
+  EXPECT_THAT(empty.ends(1)[0].error.message, HasSubstr("shoal join"));
+}
+
+TEST(Scheduler, CancelEndsAtOnceAndFreesTheKv) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5)).on(Harness::arrived(2, 5));
+  const SendStep first = h.all<SendStep>()[0];
+  h.on(SequenceCancelled{1});
+  EXPECT_EQ(h.ends(1).at(0).reason, FinishReason::kCancelled);
+  h.run();  // its rows come back: nothing happens for it
+  EXPECT_THAT(h.tokens(1), IsEmpty());
+  std::vector<SequenceId> frees;
+  for (const SendStep& step : h.all<SendStep>()) frees.insert(frees.end(), step.frees.begin(), step.frees.end());
+  EXPECT_EQ(std::count(frees.begin(), frees.end(), first.rows[0].sequence), 1);
+  h.clear().on(SequenceCancelled{1}).on(SequenceCancelled{99});
+  EXPECT_THAT(h.actions, IsEmpty());
+}
+
+TEST(Scheduler, FreesGoAloneWhenNothingElseIsDue) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 1)).run();
+  const auto steps = h.all<SendStep>();
+  ASSERT_THAT(steps, SizeIs(2));
+  EXPECT_THAT(steps[1].rows, IsEmpty());
+  EXPECT_THAT(steps[1].frees, ElementsAre(steps[0].rows[0].sequence));
+}
+
+// Goal: a lost node means a pause. Tokens go on where they stopped, under a new epoch and a fresh SequenceId.
+TEST(Scheduler, NodeLossContinuesTheAnswer) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 10)).run(3);
+  const std::vector<Token> before = h.tokens(1);
+  ASSERT_THAT(before, ElementsAre(1004, 1005, 1006));
+  const SendStep stale = h.all<SendStep>().back();
+  h.clear().on(NodeLost{Harness::node(2)});
+  ASSERT_THAT(h.all<PublishPlan>(), SizeIs(1));
+  h.load_all();
+  const auto steps = h.all<SendStep>();
+  ASSERT_THAT(steps, SizeIs(1));
+  EXPECT_GT(steps[0].epoch, stale.epoch);
+  EXPECT_NE(steps[0].rows[0].sequence, stale.rows[0].sequence);
+  ASSERT_THAT(steps[0].rows, SizeIs(8));  // prompt and the tokens so far
+  EXPECT_EQ(steps[0].rows[7].token, 1006);
+  h.back(stale);  // too late
+  EXPECT_THAT(h.tokens(1), IsEmpty());
+  h.run();
+  EXPECT_THAT(h.tokens(1), ElementsAre(1007, 1008, 1009, 1010, 1011, 1012, 1013));
+}
+
+// Goal: a stage whose range stays is not loaded again; its KV is emptied by name before anything else.
+TEST(Scheduler, SurvivingStageIsKeptAndItsKvFreed) {
+  Harness h(2);
+  h.on(Harness::joined(1, 10)).on(Harness::joined(2, 10)).fire().load_all();
+  const auto before = h.snapshot().plan->stages;
+  h.on(Harness::arrived(1, 5, 10)).run(2).clear();
+  h.on(NodeLost{before[1].node});  // the other cannot hold both layers
+  EXPECT_EQ(h.snapshot().state, PlanState::kNone);
+  EXPECT_THAT(h.all<DropStage>(), IsEmpty());
+  h.on(Harness::joined(2, 10)).fire();
+  ASSERT_THAT(h.all<LoadStage>(), SizeIs(1));
+  EXPECT_EQ(h.snapshot().plan->stages[0].stage, before[0].stage);
+  h.load_all();
+  const auto steps = h.all<SendStep>();
+  ASSERT_THAT(steps, SizeIs(1));
+  EXPECT_THAT(steps[0].frees, SizeIs(1));
+  h.run();
+  EXPECT_THAT(h.ends(1), SizeIs(1));
+}
+
+TEST(Scheduler, SpareNodeComesAndGoesWithoutNotice) {
+  Harness h;
+  h.serve(2).on(Harness::joined(9)).on(NodeLost{Harness::node(9)}).on(Harness::joined(9)).on(Harness::joined(9));
+  EXPECT_THAT(h.actions, IsEmpty());
+  h.on(NodeLost{Harness::node(1)});
+  EXPECT_THAT(h.all<PublishPlan>().at(0).plan.stages, SizeIs(2));  // now it is used
+}
+
+TEST(Scheduler, NodeThatRejoinsHasLostItsStage) {
+  Harness h;
+  h.serve(2).on(Harness::joined(2));
+  EXPECT_THAT(h.all<PublishPlan>(), SizeIs(1));
+  EXPECT_EQ(h.snapshot().state, PlanState::kLoading);
+}
+
+// Goal: a node whose stage does not load is left out, tried again after a while, and given up after some tries.
+TEST(Scheduler, FailedStageLeavesItsNodeOut) {
+  Harness h;
+  h.on(Harness::joined(1)).on(Harness::joined(2)).fire();
+  h.on(StageFailed{h.all<LoadStage>()[1].stage, ErrorCode::kCorrupt, "bad shard"});
+  ASSERT_THAT(h.all<PublishPlan>(), SizeIs(2));
+  EXPECT_THAT(h.all<PublishPlan>()[1].plan.stages, SizeIs(1));
+
+  Harness alone;
+  alone.on(Harness::joined(1)).on(Harness::arrived(1, 4));
+  int tries = 0;
+  for (int second = 0; second < 300; ++second) {
+    alone.wait(1s);
+    for (StageId stage : std::exchange(alone.loading, {})) {
+      ++tries;
+      alone.on(StageFailed{stage, ErrorCode::kCorrupt, "bad shard"});
+    }
+  }
+  EXPECT_EQ(tries, 3);
+  ASSERT_THAT(alone.ends(1), SizeIs(1));
+  EXPECT_THAT(alone.ends(1)[0].error.message, HasSubstr("n1: bad shard"));
+  alone.on(Harness::joined(1)).fire().load_all();  // a new join is a new chance
+  EXPECT_EQ(alone.snapshot().state, PlanState::kServing);
+}
+
+TEST(Scheduler, StageThatNeverBecomesReadyCountsAsFailed) {
+  Harness h;
+  h.on(Harness::joined(1)).on(Harness::joined(2)).fire();
+  h.on(StageReady{h.all<LoadStage>()[0].stage}).clear().wait(31min);
+  EXPECT_THAT(h.all<DropStage>(), SizeIs(2));  // the late one, and the one whose range grew
+  EXPECT_THAT(h.all<PublishPlan>().at(0).plan.stages, SizeIs(1));
+}
+
+// Goal: a failed step costs a pause; the stages stay where they are.
+TEST(Scheduler, FailedStepStartsANewEpochWithTheSameStages) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 3));
+  const auto before = h.snapshot().plan->stages;
+  const SendStep step = h.all<SendStep>()[0];
+  h.on(StepFailed{step.epoch, step.step, ErrorCode::kInternal, "no"});
+  EXPECT_THAT(h.all<LoadStage>(), IsEmpty());
+  EXPECT_EQ(h.snapshot().plan->stages[1].stage, before[1].stage);
+  EXPECT_EQ(h.all<SendStep>().back().frees.size(), 1u);
+  h.on(StepFailed{step.epoch, step.step, ErrorCode::kInternal, "again"});  // stale: nothing
+  h.run();
+  EXPECT_THAT(h.tokens(1), SizeIs(3));
+}
+
+// Goal: a sequence that fails every step ends with that error and takes nobody with it.
+TEST(Scheduler, PoisonedSequenceEndsAloneAfterThreeFailures) {
+  Harness h;
+  h.serve(2);
+  for (std::uint64_t i = 1; i <= 4; ++i) h.on(Harness::arrived(i, 3, 20));
+  std::set<std::pair<std::uint64_t, std::uint64_t>> handled;
+  for (std::size_t at = 0, turns = 0; at < h.actions.size() && turns < 1000; ++at) {
+    const auto* found = std::get_if<SendStep>(&h.actions[at]);
+    if (!found) continue;
+    ++turns;
+    const SendStep step = *found;
+    const bool poisoned = std::any_of(step.rows.begin(), step.rows.end(), [](const Row& r) { return r.request == 3; });
+    if (poisoned) {
+      h.on(StepFailed{step.epoch, step.step, ErrorCode::kInternal, "poison"});
+      h.load_all();
+    } else {
+      h.back(step);
+    }
+  }
+  ASSERT_THAT(h.ends(3), SizeIs(1));
+  EXPECT_EQ(h.ends(3)[0].error.message, "poison");
+  for (std::uint64_t i : {1, 2, 4}) {
+    ASSERT_THAT(h.ends(i), SizeIs(1));
+    EXPECT_EQ(h.ends(i)[0].kind, EmitKind::kEnd);
+    EXPECT_THAT(h.tokens(i), SizeIs(20));
+  }
+}
+
+TEST(Scheduler, TwoFailuresInARowLoadTheStagesAnew) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 3));
+  for (int i = 0; i < 2; ++i) {
+    const SendStep step = h.all<SendStep>().back();
+    h.clear().on(StepFailed{step.epoch, step.step, ErrorCode::kInternal, "no"});
+  }
+  EXPECT_THAT(h.all<DropStage>(), SizeIs(2));
+  EXPECT_THAT(h.all<LoadStage>(), SizeIs(2));
+  h.load_all();
+  EXPECT_THAT(h.all<SendStep>().back().frees, IsEmpty());
+  h.run();
+  EXPECT_THAT(h.tokens(1), SizeIs(3));
+}
+
+TEST(Scheduler, StepThatNeverComesBackCountsAsFailed) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 3));
+  const Epoch before = h.epoch;
+  h.wait(29s);
+  EXPECT_EQ(h.epoch, before);
+  h.wait(2s);
+  EXPECT_GT(h.epoch, before);
+  h.run();
+  EXPECT_THAT(h.tokens(1), SizeIs(3));
+}
+
+TEST(Scheduler, IgnoresWhatMakesNoSense) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 3));
+  const SendStep step = h.all<SendStep>()[0];
+  h.clear();
+  h.on(StepDone{step.epoch, {999}}).on(StepDone{{99}, step.step}).on(TokenSampled{step.epoch, {999}, 1, 5, false});
+  h.on(TokenSampled{step.epoch, step.step, 77, 5, false}).on(NodeLost{Harness::node(77)}).on(StageReady{{99}});
+  h.on(StageFailed{{99}, ErrorCode::kCorrupt, ""}).on(StepFailed{step.epoch, {999}, ErrorCode::kInternal, ""});
+  h.on(Harness::arrived(1, 5, 3)).on(Harness::arrived(0, 5, 3));
+  EXPECT_THAT(h.actions, IsEmpty());
+  h.back(step);
+  h.clear().back(step);  // a repetition
+  EXPECT_THAT(h.actions, IsEmpty());
+}
+
+TEST(Scheduler, IdleShoalAsksForNoTimer) {
+  Harness h;
+  h.serve(2).on(Harness::arrived(1, 5, 3)).run();
+  h.fire(3);
+  EXPECT_FALSE(h.timer.has_value());
+}
+
+}  // namespace
+}  // namespace shoal::sched

@@ -1,0 +1,66 @@
+// The sequences a scheduler knows: those admitted to the pipeline and those that wait for it, first come first served.
+//
+// Invariants: at most sequences_max are live, and the cells they have reserved are at most kv_tokens_total; every
+// waiting sequence came after every live one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "sched/scheduler.h"
+
+namespace shoal::sched {
+
+struct Sequence {
+  std::uint64_t request = 0;
+  std::uint64_t arrival = 0;  // its place in the queue
+  Time arrived;
+  std::vector<Token> tokens;  // prompt, then the answer so far
+  std::uint32_t prompt_tokens = 0;
+  std::uint32_t tokens_max = 0;
+  std::uint32_t logits_wanted = 1;
+  std::uint32_t cells_reserved = 0;
+  std::uint32_t step_failures = 0;  // since its last token
+
+  bool live = false;
+  // Of the current epoch; Pipeline's.
+  SequenceId id;           // none before its first row
+  std::uint32_t sent = 0;  // rows on their way or through: positions [0, sent)
+  bool prefilling = true;  // the rows of what `tokens` held when the epoch began are not all sent
+  bool due = false;        // its newest token's row is to be sent
+  StepId awaiting;         // the step whose logits will give its next token
+  bool sampling = false;   // that step is done, its token is being chosen
+
+  std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
+};
+
+using SequenceOrder = std::map<std::uint64_t, Sequence*>;  // by arrival
+
+class Sequences {
+ public:
+  explicit Sequences(const Limits& limits) : limits_(limits) {}
+
+  // The new sequence waits. kInvalidArgument: it can never work; nothing is kept. An id that is 0 or known: nullptr.
+  Result<Sequence*> add(const SequenceArrived& event, Time now);
+  Sequence* find(std::uint64_t request);
+  // The longest waiting sequence becomes live, if there is room for it; else nullptr.
+  Sequence* admit_next();
+  // Takes it out, wherever it is.
+  void remove(Sequence& sequence);
+
+  const SequenceOrder& live() const { return live_; }
+  const SequenceOrder& waiting() const { return waiting_; }
+  Sequence* oldest() const;  // nullptr: there are none
+  std::uint64_t cells_reserved() const { return cells_reserved_; }
+
+ private:
+  const Limits& limits_;
+  std::map<std::uint64_t, Sequence> table_;  // by request
+  SequenceOrder live_;
+  SequenceOrder waiting_;
+  std::uint64_t arrivals_ = 0;
+  std::uint64_t cells_reserved_ = 0;
+};
+
+}  // namespace shoal::sched
