@@ -1,0 +1,44 @@
+// The HTTP client of `shoal status`, `chat` and `token`: speaks to a coordinator's API. Blocking, one request at a
+// time.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/result.h"
+#include "net/transport.h"
+
+namespace shoal::cli {
+
+// Where a running coordinator can be reached; `serve` writes it into its state directory.
+struct ApiAddress {
+  net::Endpoint endpoint;
+  std::string admin_key;
+  std::string api_key;
+
+  // Reads `state`/api.json. kNotFound: no coordinator has run with this state directory.
+  static Result<ApiAddress> load(const std::filesystem::path& state);
+  Status save(const std::filesystem::path& state) const;
+};
+
+class ApiClient {
+ public:
+  explicit ApiClient(ApiAddress address) : address_(std::move(address)) {}
+
+  // The answer's JSON. An answer that is not 200 becomes an Error with the server's own message. kUnavailable: nobody
+  // listens there.
+  Result<nlohmann::json> get(std::string_view path);
+  Result<nlohmann::json> post(std::string_view path, const nlohmann::json& body);
+  // A streamed answer: `on_data` gets each `data:` payload but [DONE]; returning false ends the request.
+  Status post_stream(std::string_view path, const nlohmann::json& body,
+                     const std::function<bool(const std::string& data)>& on_data);
+
+ private:
+  ApiAddress address_;
+};
+
+}  // namespace shoal::cli

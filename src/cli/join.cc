@@ -1,0 +1,122 @@
+// `shoal join [LINK]`: this device becomes (or stays) a node.
+#include <cstdio>
+
+#include <unistd.h>
+
+#include "cli/stop_signals.h"
+#include "cli/verb.h"
+#include "node/device.h"
+#include "node/node.h"
+
+namespace shoal::cli {
+namespace {
+
+struct Options {
+  std::string link;
+  std::string memory;
+  std::uint32_t threads = 0;
+  std::string name;
+  std::string state;
+  std::string model;
+  std::string listen = "0.0.0.0:0";
+  bool until_stdin_closes = false;
+};
+
+// One line an event; a bar that redraws itself while a shard comes in, where there is a terminal.
+class Display {
+ public:
+  void show(const node::NodeEvent& event) {
+    using Kind = node::NodeEvent::Kind;
+    if (event.kind == Kind::kFetching) return show_progress(event);
+    end_bar();
+    std::fprintf(stderr, "%s\n", event.text.c_str());
+  }
+
+ private:
+  void show_progress(const node::NodeEvent& event) {
+    constexpr int kWidth = 30;
+    bool loading = event.text == "loading";
+    if (!terminal_) {
+      if (loading && !said_loading_) std::fprintf(stderr, "loading %s\n", format_size(event.bytes_total).c_str());
+      said_loading_ = loading;
+      return;
+    }
+    double share =
+        event.bytes_total > 0 ? static_cast<double>(event.bytes_done) / static_cast<double>(event.bytes_total) : 1;
+    int filled = static_cast<int>(share * kWidth);
+    std::string bar(static_cast<std::size_t>(filled), '#');
+    bar.append(static_cast<std::size_t>(kWidth - filled), '.');
+    std::fprintf(stderr, "\r\033[K%s [%s] %3.0f%%  %s of %s", event.text.c_str(), bar.c_str(), share * 100,
+                 format_size(event.bytes_done).c_str(), format_size(event.bytes_total).c_str());
+    bar_open_ = true;
+  }
+  void end_bar() {
+    if (std::exchange(bar_open_, false)) std::fprintf(stderr, "\n");
+    said_loading_ = false;
+  }
+
+  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
+  bool bar_open_ = false;
+  bool said_loading_ = false;
+};
+
+Status join(const Options& options) {
+  node::NodeOptions node_options;
+  node_options.state_directory =
+      options.state.empty() ? default_state_directory("node") : std::filesystem::path(options.state);
+  if (!options.link.empty()) {
+    SHOAL_ASSIGN_OR_RETURN(node_options.join_link, net::JoinLink::parse(options.link));
+  }
+  node_options.name = options.name.empty() ? node::device_name() : options.name;
+  if (node_options.name.size() > wire::kNameBytesMax) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("--name has more than {} bytes", wire::kNameBytesMax)};
+  }
+  node_options.memory_bytes_max = node::default_memory_bytes_max();
+  if (!options.memory.empty()) {
+    SHOAL_ASSIGN_OR_RETURN(node_options.memory_bytes_max, parse_size(options.memory));
+  }
+  node_options.threads = options.threads;
+  SHOAL_ASSIGN_OR_RETURN(node_options.listen, net::Endpoint::parse(options.listen));
+  if (!options.model.empty()) node_options.model = options.model;
+
+  boost::asio::io_context io(1);
+  Status result;
+  Display display;
+  SHOAL_ASSIGN_OR_RETURN(auto node, node::Node::create(
+                                        io, std::move(node_options),
+                                        [&](const Error& error) {
+                                          result = error;
+                                          io.stop();
+                                        },
+                                        [&](const node::NodeEvent& event) { display.show(event); }));
+  StopSignals stop(io, options.until_stdin_closes, [&] { io.stop(); });
+  std::fprintf(stderr, "node %s (%s)\n", node->id().short_hex().c_str(),
+               options.name.empty() ? node::device_name().c_str() : options.name.c_str());
+  node->start();
+  io.run();
+  return result;
+}
+
+}  // namespace
+
+void add_join(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  auto* verb = app.add_subcommand("join", "Make this device a node: pairs once, reconnects by itself for ever");
+  verb->add_option("link", options->link,
+                   "The join link that `shoal token create` printed; needed the first time only");
+  verb->add_option("--memory", options->memory,
+                   "Memory that Shoal may use, as in 2GiB (default: 70 % of what is available)")
+      ->check(check_size);
+  verb->add_option("--threads", options->threads, "Compute threads (default: one for each big core)")
+      ->check(CLI::Range(1u, 256u));
+  verb->add_option("--name", options->name, "Name shown to people (default: the host name)");
+  verb->add_option("--state", options->state, "Directory for the key, the pairing and the shards");
+  verb->add_option("--model", options->model,
+                   "The whole model's GGUF on this device, to cut shards from instead of fetching them");
+  verb->add_option("--listen", options->listen, "Address for links from other nodes")->capture_default_str();
+  verb->add_flag("--until-stdin-closes", options->until_stdin_closes,
+                 "End when standard input ends (for scripts that start nodes)");
+  verb->callback([options, &context] { finish(context, join(*options)); });
+}
+
+}  // namespace shoal::cli

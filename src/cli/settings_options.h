@@ -1,0 +1,48 @@
+// Options that `serve` and `run` share: how stages are loaded.
+#pragma once
+
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "base/stage_spec.h"
+
+namespace shoal::cli {
+
+struct SettingsOptions {
+  std::uint32_t context = 4096;
+  std::uint32_t sequences = 8;
+  std::uint32_t kv_tokens = 0;  // 0: as many as `context`
+  std::string kv_type = "f16";
+  std::string exact = "auto";
+
+  void add_to(CLI::App& app) {
+    app.add_option("--context", context, "Longest sequence in tokens, prompt and answer together")
+        ->check(CLI::Range(16u, 1u << 20))
+        ->capture_default_str();
+    app.add_option("--sequences", sequences, "Sequences computed at once")
+        ->check(CLI::Range(1u, 64u))
+        ->capture_default_str();
+    app.add_option("--kv-tokens", kv_tokens, "KV cells that all sequences share (default: as many as --context)")
+        ->check(CLI::Range(16u, 1u << 22));
+    app.add_option("--kv-type", kv_type, "Type of the KV: f16 or q8_0")
+        ->check(CLI::IsMember({"f16", "q8_0"}))
+        ->capture_default_str();
+    app.add_option("--exact", exact,
+                   "Exact answers whatever the shoal does: auto (wherever that costs under 10 %), on, off")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->capture_default_str();
+  }
+
+  StageSettings settings() const {
+    StageSettings settings;
+    settings.context_tokens_max = context;
+    settings.sequences_max = sequences;
+    settings.kv_tokens_total = kv_tokens != 0 ? kv_tokens : context;
+    settings.kv_type = *parse_kv_type(kv_type);
+    settings.exact = *parse_exact_mode(exact);
+    return settings;
+  }
+};
+
+}  // namespace shoal::cli

@@ -1,0 +1,111 @@
+// `shoal status`: the shoal at a glance.
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/api_client.h"
+#include "cli/verb.h"
+
+namespace shoal::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  std::string state;
+  bool json = false;
+};
+
+std::string layers_text(const json& layers) {
+  if (!layers.is_object()) return "-";
+  return fmt::format("{}-{}", layers.value("first", 0), layers.value("last", 0) - 1);
+}
+
+std::string stage_state_text(const json& stage) {
+  std::string state = stage.value("state", "");
+  std::uint64_t total = stage.value("bytes_total", std::uint64_t{0});
+  if (state != "fetching" || total == 0) return state;
+  return fmt::format("fetching {:.0f}%", 100.0 * static_cast<double>(stage.value("bytes_done", std::uint64_t{0})) /
+                                             static_cast<double>(total));
+}
+
+// Planned until the stage is ready, measured afterwards.
+std::string memory_text(const json& stage) {
+  std::uint64_t measured = stage.contains("memory") ? stage["memory"].value("total_bytes", std::uint64_t{0}) : 0;
+  if (measured > 0) return format_size(measured);
+  return format_size(stage.value("memory_planned_bytes", std::uint64_t{0})) + " planned";
+}
+
+void print_stages(const json& plan) {
+  std::printf("\n  %-7s %-20s %-16s %-18s %s\n", "layers", "node", "state", "memory", "link to next");
+  for (const auto& stage : plan["stages"]) {
+    std::string link = stage.value("link_to_next", "none");
+    std::printf("  %-7s %-20s %-16s %-18s %s\n", layers_text(stage["layers"]).c_str(),
+                stage.value("node_name", "").c_str(), stage_state_text(stage).c_str(), memory_text(stage).c_str(),
+                link == "none" ? "" : link.c_str());
+    if (std::string error = stage.value("error", ""); !error.empty()) std::printf("          %s\n", error.c_str());
+  }
+}
+
+void print_nodes(const json& nodes) {
+  std::printf("\n  %-20s %-9s %-10s %-10s %-8s %s\n", "node", "id", "state", "offers", "RTT", "layers");
+  for (const auto& node : nodes) {
+    bool connected = node.value("state", "") == "connected";
+    std::string rtt = node.contains("rtt_ms") && node["rtt_ms"].is_number()
+                          ? fmt::format("{:.1f} ms", node["rtt_ms"].get<double>())
+                          : "-";
+    std::printf("  %-20s %-9s %-10s %-10s %-8s %s\n", node.value("name", "").c_str(),
+                node.value("id", "").substr(0, 8).c_str(), node.value("state", "").c_str(),
+                connected ? format_size(node.value("memory_bytes_max", std::uint64_t{0})).c_str() : "-", rtt.c_str(),
+                layers_text(node["layers"]).c_str());
+  }
+}
+
+void print_status(const json& status) {
+  const auto& model = status["model"];
+  std::printf("%s  %s %s, %d layers, %s\n", model.value("name", "").c_str(), model.value("architecture", "").c_str(),
+              model.value("quantization", "").c_str(), model.value("layer_count", 0),
+              format_size(model.value("size_bytes", std::uint64_t{0})).c_str());
+  std::string why = status.value("why_no_plan", "");
+  std::printf("  state      %s%s%s\n", status.value("state", "").c_str(), why.empty() ? "" : ": ", why.c_str());
+  std::printf("  answers    %s\n", status.value("exactness", "").c_str());
+  std::printf("  sequences  %d live, %d waiting; %llu of %llu KV tokens reserved\n", status.value("sequences_live", 0),
+              status.value("sequences_waiting", 0), status.value("kv_tokens_reserved", 0ull),
+              status.value("kv_tokens_total", 0ull));
+  std::printf("  speed      %.1f tokens/s over the last 10 s; %llu generated since the start\n",
+              status.value("tokens_per_second", 0.0), status.value("tokens_generated", 0ull));
+  if (status["plan"].is_object()) {
+    print_stages(status["plan"]);
+    std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
+  }
+  print_nodes(status["nodes"]);
+}
+
+Status status(const Options& options) {
+  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
+  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
+  SHOAL_ASSIGN_OR_RETURN(json answer, ApiClient(address).get("/shoal/v1/status"));
+  if (options.json) {
+    std::printf("%s\n", answer.dump(2).c_str());
+    return {};
+  }
+  try {
+    print_status(answer);
+  } catch (const json::exception& error) {  // another version's answer
+    return Error{ErrorCode::kVersionMismatch,
+                 fmt::format("the coordinator's status is not understood ({}); use --json", error.what())};
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Context& context) {
+  auto options = std::make_shared<Options>();
+  auto* verb = app.add_subcommand("status", "The plan, the nodes, exactness, speed");
+  verb->add_flag("--json", options->json, "As JSON");
+  verb->add_option("--state", options->state, "State directory of the coordinator");
+  verb->callback([options, &context] { finish(context, status(*options)); });
+}
+
+}  // namespace shoal::cli
