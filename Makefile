@@ -1,0 +1,58 @@
+# The commands of README.md. Each does its own set-up: packages (scripts/setup.sh), llama.cpp (scripts/llama.sh).
+# PRESET=dev|asan|tsan|fuzz picks another CMake preset; docs/hacking.md says what each is for.
+PRESET ?= release
+BUILD = build/$(PRESET)
+JOBS ?= $(shell nproc)
+CTEST = ctest --test-dir $(BUILD) --output-on-failure -j 1 --no-tests=error
+
+.PHONY: all demo test unit e2e asan tsan fuzz lint format bench bench-full tools clean help
+
+all: setup llama ## build build/release/bin/shoal
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target shoal
+
+demo: all ## a coordinator and four nodes on loopback, and an answer
+	@cmake --build $(BUILD) -j $(JOBS) --target shoal-make-model
+	@scripts/demo.sh $(BUILD)/bin
+
+test: ## every test: unit, end to end, sanitizers, fuzzing, style
+	@scripts/test.sh
+
+tools: setup-test llama ## everything of a preset: tests, test tools, benchmarks
+	@cmake --preset $(PRESET) -DSHOAL_TESTS=ON >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+
+unit: tools ## the unit tests of PRESET
+	@$(CTEST) -L unit
+
+e2e: tools ## the end-to-end tests of PRESET: real processes, real sockets
+	@$(CTEST) -L e2e
+
+asan tsan: ## the unit tests under AddressSanitizer and UBSan, or ThreadSanitizer
+	@$(MAKE) --no-print-directory PRESET=$@ unit
+
+fuzz: setup-test llama ## every fuzz target for FUZZ_SECONDS (default 10) from the committed corpus
+	@scripts/fuzz.sh
+
+lint: setup-test llama ## clang-format and clang-tidy over all sources
+	@scripts/lint.sh
+
+format: ## reformat the sources in place
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+bench: ## decode, prefill, overhead and exactness costs beside llama.cpp; writes bench/results/
+	@scripts/bench.sh
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## list these targets
+	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
+
+.PHONY: setup setup-test llama
+setup:
+	@scripts/setup.sh build
+setup-test:
+	@scripts/setup.sh test
+llama: setup
+	@scripts/llama.sh libs
