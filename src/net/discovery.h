@@ -35,6 +35,7 @@ class Announcer {
 };
 
 // Asks for coordinators for `window`, then calls back once with all that answered (possibly none), each id once.
-void discover(boost::asio::io_context& io, Duration window, std::function<void(Result<std::vector<Announcement>>)> done);
+void discover(boost::asio::io_context& io, Duration window,
+              std::function<void(Result<std::vector<Announcement>>)> done);
 
 }  // namespace shoal::net

@@ -1,5 +1,5 @@
-// A device's key, made once and kept (docs/architecture.md §5). Its id is the SHA-256 of the public key (DER SubjectPublicKeyInfo).
-// Immutable; any thread.
+// A device's key, made once and kept (docs/architecture.md §5). Its id is the SHA-256 of the public key (DER
+// SubjectPublicKeyInfo). Immutable; any thread.
 #pragma once
 
 #include <filesystem>
@@ -14,8 +14,8 @@ class Identity {
  public:
   // A fresh Ed25519 key with a self-signed certificate (TLS wants one; nobody checks what it says but its key).
   static Identity generate();
-  // Reads `directory`/identity.pem (0600), or makes and writes it when it is missing. kCorrupt: it is there and unreadable:
-  // it is left alone, for a new key would be a new device.
+  // Reads `directory`/identity.pem (0600), or makes and writes it when it is missing. kCorrupt: it is there and
+  // unreadable: it is left alone, for a new key would be a new device.
   static Result<Identity> load_or_create(const std::filesystem::path& directory);
 
   const NodeId& id() const { return id_; }
