@@ -1,0 +1,411 @@
+#include "api/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <fmt/format.h>
+
+#include "api/response.h"
+#include "base/log.h"
+
+namespace shoal::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);  // errors come as values, never as exceptions
+constexpr std::size_t kReadBytes = 4096;
+constexpr std::size_t kPipelinedBytesMax = 64 << 10;  // of requests that came while an answer is being made
+constexpr std::size_t kWriteBytes = 64 << 10;         // each such part of an answer has write_wait_max to leave
+constexpr Duration kLingerMax = std::chrono::seconds(1);
+
+std::string head_of(unsigned status) {
+  const auto reason = http::obsolete_reason(http::int_to_status(status));
+  return fmt::format("HTTP/1.1 {} {}\r\n", status, std::string_view(reason.data(), reason.size()));
+}
+
+std::string stream_head(const HttpRequest& request) {
+  return head_of(200) + "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n" +
+         (request.http_1_0     ? "Connection: close\r\n\r\n"
+          : request.keep_alive ? "Transfer-Encoding: chunked\r\n\r\n"
+                               : "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+}
+
+// A part of a stream's body; "" stays "" (an empty chunk would end the stream). HTTP/1.0 knows no chunks.
+std::string framed(const HttpRequest& request, const std::string& part) {
+  if (part.empty() || request.http_1_0) return part;
+  return fmt::format("{:x}\r\n{}\r\n", part.size(), part);
+}
+
+// nullopt: the client left or broke off, and there is nobody to answer.
+std::optional<ApiError> answer_to(const error_code& failure) {
+  if (failure == http::error::header_limit || failure == http::error::buffer_overflow) {
+    return ApiError{431, "the request's header is too large", "invalid_request_error", "", "header_too_large", 0};
+  }
+  if (failure == http::error::body_limit) {
+    return ApiError{413, "the request's body is too large", "invalid_request_error", "", "body_too_large", 0};
+  }
+  const bool broken_off = failure == http::error::end_of_stream || failure == http::error::partial_message ||
+                          failure.category() != make_error_code(http::error::end_of_stream).category();
+  if (broken_off) return std::nullopt;
+  return ApiError{400, "this is not HTTP: " + failure.message(), "invalid_request_error", "", "bad_http", 0};
+}
+
+// What the helper thread makes of a body.
+struct Preparation {
+  bool done = false;
+  bool stream = false;
+  bool include_usage = false;
+  ApiResult<coordinator::CompletionRequest> result = ApiError{};
+};
+
+void prepare(RequestKind kind, const std::string& body, const model::Vocabulary& vocabulary,
+             const std::string& model_name, std::uint32_t context_tokens_max, std::uint64_t seed, Preparation& into) {
+  ApiResult<ApiRequest> parsed = parse_request(kind, body);
+  if (ApiError* error = std::get_if<ApiError>(&parsed)) {
+    into.result = std::move(*error);
+    return;
+  }
+  const ApiRequest& request = std::get<ApiRequest>(parsed);
+  into.stream = request.stream;
+  into.include_usage = request.include_usage;
+  into.result = prepare_request(request, vocabulary, model_name, context_tokens_max, seed);
+}
+
+const Error kShuttingDown{ErrorCode::kCancelled, "the coordinator is shutting down: try again later"};
+
+// The error that a result stands for, if it is one.
+std::optional<ApiError> error_of(const std::variant<Mailbox::End, Error>& result) {
+  if (const Error* error = std::get_if<Error>(&result)) return to_api_error(*error);
+  if (std::get<Mailbox::End>(result).reason != coordinator::FinishReason::kCancelled) return std::nullopt;
+  return to_api_error(kShuttingDown);
+}
+
+}  // namespace
+
+Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<ConnectionContext> context)
+    : socket_(std::move(socket)),
+      context_(std::move(context)),
+      buffer_(context_->config.header_bytes_max + kPipelinedBytesMax + kReadBytes),
+      deadline_(socket_.get_executor()),
+      wake_timer_(socket_.get_executor()) {}
+
+Connection::~Connection() {
+  context_->connections.erase(this);
+}
+
+void Connection::start() {
+  context_->connections.insert(this);
+  asio::co_spawn(
+      socket_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
+}
+
+void Connection::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  cancel_completion();
+  disarm();
+  error_code ignored;
+  socket_.close(ignored);
+  wake();
+}
+
+void Connection::cancel_completion() {
+  if (const auto handle = std::exchange(running_, std::nullopt)) context_->service.cancel(*handle);
+}
+
+void Connection::arm(Duration wait_max) {
+  if (stopped_) return;
+  const std::uint64_t generation = ++deadline_generation_;
+  deadline_.expires_after(wait_max);
+  deadline_.async_wait([weak = weak_from_this(), generation](const error_code& failure) {
+    const auto self = weak.lock();
+    if (self && !failure && self->deadline_generation_ == generation) self->stop();
+  });
+}
+
+void Connection::disarm() {
+  ++deadline_generation_;
+  deadline_.cancel();
+}
+
+void Connection::wake() {
+  woken_ = true;
+  wake_timer_.cancel();
+}
+
+asio::awaitable<void> Connection::wait_for_wake(Duration wait_max) {
+  if (!woken_) {
+    wake_timer_.expires_after(wait_max);
+    co_await wake_timer_.async_wait(kToken);
+  }
+  woken_ = false;
+}
+
+asio::awaitable<void> Connection::run() {
+  const auto self = shared_from_this();
+  bool alive = true;
+  while (alive && !stopped_) {
+    std::optional<HttpRequest> request = co_await read_request();
+    if (!request || stopped_) break;
+    const bool keep_alive = request->keep_alive;
+    std::variant<HttpResponse, RequestKind> answer = route(*request, context_->config, context_->service);
+    if (HttpResponse* response = std::get_if<HttpResponse>(&answer)) {
+      alive = co_await respond(std::move(*response), keep_alive);
+    } else {
+      alive = co_await complete(*std::move(request), std::get<RequestKind>(answer));
+    }
+    alive = alive && keep_alive;
+  }
+  stop();
+}
+
+asio::awaitable<std::optional<HttpRequest>> Connection::read_request() {
+  const ServerConfig& config = context_->config;
+  if (buffer_.size() == 0) {
+    arm(config.idle_wait_max);
+    const auto [failure, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kToken);
+    if (failure) co_return std::nullopt;
+    buffer_.commit(count);
+  }
+
+  http::request_parser<http::string_body> parser;
+  parser.header_limit(config.header_bytes_max);
+  parser.body_limit(config.body_bytes_max);
+  arm(config.header_wait_max);
+  const auto [header_failure, header_count] = co_await http::async_read_header(socket_, buffer_, parser, kToken);
+  if (header_failure) {
+    if (auto error = answer_to(header_failure)) co_await refuse_and_close(*std::move(error));
+    co_return std::nullopt;
+  }
+
+  const auto& header = parser.get();
+  const auto text = [](auto view) { return std::string(view.data(), view.size()); };
+  HttpRequest request;
+  request.method = text(header.method_string());
+  request.target = text(header.target());
+  request.host = text(header[http::field::host]);
+  request.origin = text(header[http::field::origin]);
+  request.authorization = text(header[http::field::authorization]);
+  request.http_1_0 = header.version() < 11;
+  request.keep_alive = header.keep_alive();
+  if (!parser.is_done()) {
+    // Nobody without a key can make the server take a large body.
+    if (std::optional<HttpResponse> refusal = refuse_early(request, config)) {
+      if (co_await respond(*std::move(refusal), false)) co_await linger();
+      co_return std::nullopt;
+    }
+    if (boost::beast::iequals(header[http::field::expect], "100-continue")) {
+      const bool arrived = co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (!arrived) co_return std::nullopt;
+    }
+    arm(config.body_wait_max);
+    const auto [body_failure, body_count] = co_await http::async_read(socket_, buffer_, parser, kToken);
+    if (body_failure) {
+      if (auto error = answer_to(body_failure)) co_await refuse_and_close(*std::move(error));
+      co_return std::nullopt;
+    }
+  }
+  disarm();
+  request.body = std::move(parser.get().body());
+  co_return request;
+}
+
+asio::awaitable<bool> Connection::write(std::string bytes) {
+  for (std::size_t at = 0; at < bytes.size() && !stopped_; at += kWriteBytes) {
+    arm(context_->config.write_wait_max);
+    const auto part = asio::buffer(bytes.data() + at, std::min(kWriteBytes, bytes.size() - at));
+    const auto [failure, count] = co_await asio::async_write(socket_, part, kToken);
+    if (failure) co_return false;
+  }
+  if (!stopped_) disarm();
+  co_return !stopped_;
+}
+
+asio::awaitable<bool> Connection::respond(HttpResponse response, bool keep_alive) {
+  std::string bytes = head_of(response.status);
+  bytes += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\nConnection: {}\r\n",
+                       response.body.size(), keep_alive ? "keep-alive" : "close");
+  for (const auto& [name, value] : response.headers) bytes += fmt::format("{}: {}\r\n", name, value);
+  bytes += "\r\n";
+  bytes += response.body;
+  co_return co_await write(std::move(bytes));
+}
+
+asio::awaitable<void> Connection::refuse_and_close(ApiError error) {
+  const bool arrived = co_await respond(to_response(error), false);
+  if (arrived) co_await linger();
+}
+
+// Bytes that nobody read would make the kernel answer with a reset, and that can overtake the answer: so what still
+// comes is read and dropped for a moment.
+asio::awaitable<void> Connection::linger() {
+  error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  arm(kLingerMax);
+  buffer_.clear();
+  for (;;) {
+    const auto [failure, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kToken);
+    if (failure || stopped_) co_return;
+  }
+}
+
+// --- completions ---
+
+asio::awaitable<bool> Connection::complete(HttpRequest request, RequestKind kind) {
+  watching_ = watcher_alive_ = true;
+  woken_ = false;
+  asio::co_spawn(
+      socket_.get_executor(), [self = shared_from_this()] { return self->watch_client(); }, asio::detached);
+
+  coordinator::CompletionService& service = context_->service;
+  const std::uint64_t seed = context_->config.random();
+  const auto preparation = std::make_shared<Preparation>();
+  asio::post(context_->helper,
+             [weak = weak_from_this(), executor = socket_.get_executor(), preparation, kind, seed,
+              body = std::move(request.body), &vocabulary = service.vocabulary(), name = service.model_name(),
+              context_tokens_max = service.context_tokens_max()]() mutable {
+               prepare(kind, body, vocabulary, name, context_tokens_max, seed, *preparation);
+               asio::post(executor, [weak, preparation] {
+                 preparation->done = true;
+                 if (const auto self = weak.lock()) self->wake();
+               });
+             });
+  while (!preparation->done && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
+  if (stopped_) co_return false;
+
+  std::optional<ApiError> refused;
+  std::shared_ptr<Mailbox> mailbox;
+  if (ApiError* error = std::get_if<ApiError>(&preparation->result)) {
+    refused = std::move(*error);
+  } else {
+    mailbox = std::make_shared<Mailbox>(context_->config.pending_bytes_max,
+                                        [weak = weak_from_this(), executor = socket_.get_executor()](bool overflowed) {
+                                          const auto self = weak.lock();
+                                          if (!self) return;
+                                          self->wake();
+                                          if (overflowed) asio::post(executor, [self] { self->stop(); });
+                                        });
+    Result<coordinator::CompletionHandle> handle =
+        service.submit(std::get<coordinator::CompletionRequest>(std::move(preparation->result)), mailbox);
+    if (handle.ok()) {
+      running_ = *handle;
+    } else {
+      refused = to_api_error(handle.error());
+    }
+  }
+
+  bool alive = false;
+  const bool keep_alive = request.keep_alive;
+  if (refused) {
+    alive = co_await respond(to_response(*refused), keep_alive);
+  } else {
+    auto writer = std::make_unique<CompletionWriter>(kind, fmt::format("{:016x}", context_->config.random()),
+                                                     context_->clock.unix_seconds(), service.model_name(),
+                                                     preparation->include_usage);
+    alive = preparation->stream ? co_await stream(std::move(request), std::move(writer), std::move(mailbox))
+                                : co_await gather(std::move(request), std::move(writer), std::move(mailbox));
+  }
+  co_await stop_watching();
+  co_return alive && !stopped_;
+}
+
+asio::awaitable<bool> Connection::stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
+                                         std::shared_ptr<Mailbox> mailbox) {
+  bool begun = false;
+  for (;;) {
+    if (!mailbox->has_events()) co_await wait_for_wake(context_->config.heartbeat);
+    if (stopped_) co_return false;
+    const std::vector<coordinator::TextDelta> deltas = mailbox->take_deltas();
+    const bool ended = mailbox->result().has_value();
+    const std::optional<ApiError> error = ended ? error_of(*mailbox->result()) : std::nullopt;
+    if (ended) running_.reset();
+    if (error && !begun && deltas.empty()) {  // nothing was said yet: an honest status can be
+      const bool told = co_await respond(to_response(*error), request.keep_alive);
+      co_return told;
+    }
+
+    std::string events;
+    for (const coordinator::TextDelta& delta : deltas) events += writer->delta_event(delta);
+    if (error) {
+      events += CompletionWriter::error_event(*error);
+    } else if (ended) {
+      const auto& end = std::get<Mailbox::End>(*mailbox->result());
+      events += writer->end_event(end.reason, end.usage, end.timings);
+    } else if (events.empty()) {
+      events = deltas.empty() ? ": waiting\n\n" : "";  // text is held back, or nothing came for a while
+    }
+    std::string bytes;
+    if (!begun) bytes = stream_head(request) + framed(request, writer->begin_event());
+    begun = true;
+    bytes += framed(request, events);
+    if (ended && !request.http_1_0) bytes += "0\r\n\r\n";
+    const bool arrived = co_await write(std::move(bytes));
+    if (!arrived) {
+      stop();
+      co_return false;
+    }
+    if (ended) co_return !request.http_1_0;  // there only the end of the connection ends a stream
+  }
+}
+
+asio::awaitable<bool> Connection::gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
+                                         std::shared_ptr<Mailbox> mailbox) {
+  while (!mailbox->result()) {
+    co_await wait_for_wake(std::chrono::hours(1));
+    if (stopped_) co_return false;
+    for (coordinator::TextDelta& delta : mailbox->take_deltas()) writer->add(std::move(delta));
+  }
+  running_.reset();
+  for (coordinator::TextDelta& delta : mailbox->take_deltas()) writer->add(std::move(delta));
+  HttpResponse response;
+  if (const std::optional<ApiError> error = error_of(*mailbox->result())) {
+    response = to_response(*error);
+  } else {
+    const auto& end = std::get<Mailbox::End>(*mailbox->result());
+    response.body = writer->whole(end.reason, end.usage, end.timings);
+  }
+  const bool told = co_await respond(std::move(response), request.keep_alive);
+  co_return told;
+}
+
+// The end of the client's bytes is the end of its interest. Whatever else it sends meanwhile is its next request.
+asio::awaitable<void> Connection::watch_client() {
+  const auto self = shared_from_this();
+  while (watching_ && !stopped_) {
+    if (buffer_.size() >= kPipelinedBytesMax) {
+      stop();
+      break;
+    }
+    const auto [failure, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kToken);
+    if (failure && !watching_) break;
+    if (failure) {
+      stop();
+    } else {
+      buffer_.commit(count);
+    }
+  }
+  watcher_alive_ = false;
+  wake();
+}
+
+asio::awaitable<void> Connection::stop_watching() {
+  watching_ = false;
+  error_code ignored;
+  socket_.cancel(ignored);
+  while (watcher_alive_) co_await wait_for_wake(std::chrono::hours(1));
+}
+
+}  // namespace shoal::api

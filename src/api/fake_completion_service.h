@@ -1,0 +1,79 @@
+// For tests: a coordinator that answers from a script, behind the real HTTP server. On the io thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/completions.h"
+
+namespace shoal::api {
+
+// Every byte is a token; token 256 ends generation. The template is "role: content\n" each, then "assistant:".
+class ByteVocabulary final : public model::Vocabulary {
+ public:
+  static constexpr Token kEnd = 256;
+
+  std::uint32_t size() const override { return 257; }
+  std::vector<Token> tokenize(std::string_view text, bool, bool) const override {
+    std::vector<Token> tokens;
+    for (const char byte : text) tokens.push_back(static_cast<unsigned char>(byte));
+    return tokens;
+  }
+  std::string piece(Token token) const override {
+    return token >= 0 && token < kEnd ? std::string(1, static_cast<char>(token)) : "";
+  }
+  bool ends_generation(Token token) const override { return token == kEnd; }
+  bool has_chat_template() const override { return true; }
+  Result<std::string> apply_chat_template(const std::vector<model::ChatMessage>& messages) const override {
+    std::string text;
+    for (const model::ChatMessage& message : messages) {
+      if (message.role == "tool") return Error{ErrorCode::kInvalidArgument, "the template knows no tools"};
+      text += message.role + ": " + message.content + "\n";
+    }
+    return text + "assistant:";
+  }
+};
+
+class FakeCompletionService final : public coordinator::CompletionService {
+ public:
+  struct Submitted {
+    coordinator::CompletionRequest request;
+    std::shared_ptr<coordinator::CompletionSink> sink;
+    bool cancelled = false;
+  };
+
+  const model::Vocabulary& vocabulary() const override { return vocabulary_; }
+  std::string model_name() const override { return "org/fish-1B"; }
+  std::int64_t model_created_unix_seconds() const override { return 1'700'000'000; }
+  std::uint32_t context_tokens_max() const override { return 1000; }
+
+  Result<coordinator::CompletionHandle> submit(coordinator::CompletionRequest request,
+                                               std::shared_ptr<coordinator::CompletionSink> sink) override {
+    if (refuse_with) return *refuse_with;
+    submitted.push_back({std::move(request), std::move(sink)});
+    return coordinator::CompletionHandle{submitted.size()};
+  }
+  void cancel(coordinator::CompletionHandle handle) override {
+    ++cancel_calls;
+    submitted.at(handle.value - 1).cancelled = true;
+    submitted.at(handle.value - 1).sink.reset();
+  }
+
+  coordinator::ClusterStatus status() const override { return cluster; }
+  Result<coordinator::JoinTokenGrant> create_token(std::chrono::seconds lifetime) override {
+    return coordinator::JoinTokenGrant{"shoal://127.0.0.1:7420/join?c=x&s=y", lifetime.count()};
+  }
+
+  std::vector<Submitted> submitted;
+  int cancel_calls = 0;
+  std::optional<Error> refuse_with;
+  coordinator::ClusterStatus cluster;
+
+ private:
+  ByteVocabulary vocabulary_;
+};
+
+}  // namespace shoal::api

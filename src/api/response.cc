@@ -1,0 +1,284 @@
+#include "api/response.h"
+
+#include <cmath>
+#include <iterator>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/text_stream.h"
+
+namespace shoal::api {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using coordinator::TokenLogprob;
+using coordinator::TokenLogprobs;
+
+// Names may come from files and devices: bytes that are no UTF-8 are replaced, never thrown at the client.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+std::string event_of(const Json& json) {
+  return "data: " + text_of(json) + "\n\n";
+}
+
+Json model_object(const std::string& name, std::int64_t created, std::uint32_t context_tokens_max) {
+  return {{"id", name},
+          {"object", "model"},
+          {"created", created},
+          {"owned_by", "shoal"},
+          {"context_tokens_max", context_tokens_max}};
+}
+
+const char* name_of(coordinator::FinishReason reason) {
+  return reason == coordinator::FinishReason::kLength ? "length" : "stop";
+}
+
+// JSON has no infinity; OpenAI gives -9999 for what cannot happen.
+double finite_logprob(double logprob) {
+  return std::isfinite(logprob) ? logprob : -9999.0;
+}
+
+Json chat_logprob(const TokenLogprob& entry) {
+  Json bytes = Json::array();
+  for (const char byte : entry.bytes) bytes.push_back(static_cast<unsigned char>(byte));
+  return {{"token", coordinator::utf8_replace_invalid(entry.bytes)},
+          {"logprob", finite_logprob(entry.logprob)},
+          {"bytes", std::move(bytes)}};
+}
+
+Json chat_logprobs(const std::vector<TokenLogprobs>& tokens) {
+  Json content = Json::array();
+  for (const TokenLogprobs& token : tokens) {
+    Json entry = chat_logprob(token.chosen);
+    entry["top_logprobs"] = Json::array();
+    for (const TokenLogprob& best : token.best) entry["top_logprobs"].push_back(chat_logprob(best));
+    content.push_back(std::move(entry));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+std::uint64_t character_count(std::string_view text) {
+  std::uint64_t count = 0;
+  for (const char byte : text) count += (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
+  return count;
+}
+
+Json text_logprobs(const std::vector<TokenLogprobs>& tokens, std::uint64_t& text_offset) {
+  Json result = {{"tokens", Json::array()},
+                 {"token_logprobs", Json::array()},
+                 {"top_logprobs", Json::array()},
+                 {"text_offset", Json::array()}};
+  for (const TokenLogprobs& token : tokens) {
+    const std::string text = coordinator::utf8_replace_invalid(token.chosen.bytes);
+    Json best = Json::object();
+    for (const TokenLogprob& entry : token.best) {
+      best[coordinator::utf8_replace_invalid(entry.bytes)] = finite_logprob(entry.logprob);
+    }
+    result["tokens"].push_back(text);
+    result["token_logprobs"].push_back(finite_logprob(token.chosen.logprob));
+    result["top_logprobs"].push_back(std::move(best));
+    result["text_offset"].push_back(text_offset);
+    text_offset += character_count(text);
+  }
+  return result;
+}
+
+Json usage_object(const coordinator::Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+Json timings_object(const coordinator::Timings& timings) {
+  return {{"queued_ms", timings.queued_ms}, {"prompt_ms", timings.prompt_ms}, {"answer_ms", timings.answer_ms}};
+}
+
+Json range_object(const LayerRange& range) {
+  return {{"first", range.first}, {"last", range.last}};
+}
+
+Json node_object(const coordinator::NodeStatus& node) {
+  return {{"id", node.id.hex()},
+          {"name", node.name},
+          {"state", to_string(node.state)},
+          {"memory_bytes_max", node.memory_bytes_max},
+          {"addresses", node.addresses},
+          {"layers", node.range ? range_object(*node.range) : Json()},
+          {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
+          {"seen_unix_seconds", node.seen_unix_seconds}};
+}
+
+Json stage_object(const coordinator::StageStatus& stage) {
+  return {{"node", stage.node.hex()},
+          {"node_name", stage.node_name},
+          {"layers", range_object(stage.range)},
+          {"state", to_string(stage.state)},
+          {"bytes_done", stage.bytes_done},
+          {"bytes_total", stage.bytes_total},
+          {"memory_planned_bytes", stage.memory_planned_bytes},
+          {"memory",
+           {{"weights_bytes", stage.memory.weights_bytes},
+            {"kv_bytes", stage.memory.kv_bytes},
+            {"compute_bytes", stage.memory.compute_bytes},
+            {"total_bytes", stage.memory.total()}}},
+          {"exact", stage.exactness.exact},
+          {"exactness", stage.exactness.reason},
+          {"link_to_next", to_string(stage.to_next)},
+          {"error", stage.error}};
+}
+
+Json plan_object(const coordinator::PlanStatus& plan) {
+  Json stages = Json::array();
+  for (const coordinator::StageStatus& stage : plan.stages) stages.push_back(stage_object(stage));
+  return {{"epoch", plan.epoch.value}, {"stages", std::move(stages)}, {"explanation", plan.explanation}};
+}
+
+}  // namespace
+
+std::string models_json(const std::string& name, std::int64_t created, std::uint32_t context_tokens_max) {
+  return text_of({{"object", "list"}, {"data", Json::array({model_object(name, created, context_tokens_max)})}});
+}
+
+std::string model_json(const std::string& name, std::int64_t created, std::uint32_t context_tokens_max) {
+  return text_of(model_object(name, created, context_tokens_max));
+}
+
+std::string health_json(const coordinator::ClusterStatus& status) {
+  return text_of({{"status", to_string(status.state)}});
+}
+
+std::string token_json(const coordinator::JoinTokenGrant& grant) {
+  return text_of({{"link", grant.link}, {"expires_unix_seconds", grant.expires_unix_seconds}});
+}
+
+std::string status_json(const coordinator::ClusterStatus& status) {
+  Json nodes = Json::array();
+  for (const coordinator::NodeStatus& node : status.nodes) nodes.push_back(node_object(node));
+  const coordinator::ModelStatus& model = status.model;
+  return text_of({{"state", to_string(status.state)},
+                  {"why_no_plan", status.why_no_plan},
+                  {"exact", status.exact},
+                  {"exactness", status.exactness},
+                  {"coordinator_id", status.coordinator_id},
+                  {"model",
+                   {{"name", model.name},
+                    {"architecture", model.architecture},
+                    {"quantization", model.quantization},
+                    {"layer_count", model.layer_count},
+                    {"size_bytes", model.size_bytes},
+                    {"context_tokens_max", model.context_tokens_max}}},
+                  {"nodes", std::move(nodes)},
+                  {"plan", status.plan ? plan_object(*status.plan) : Json()},
+                  {"sequences_live", status.sequences_live},
+                  {"sequences_waiting", status.sequences_waiting},
+                  {"steps_in_flight", status.steps_in_flight},
+                  {"kv_tokens_reserved", status.kv_tokens_reserved},
+                  {"kv_tokens_total", status.kv_tokens_total},
+                  {"tokens_per_second", status.tokens_per_second},
+                  {"tokens_generated", status.tokens_generated},
+                  {"tokens_prompt", status.tokens_prompt},
+                  {"uptime_s", status.uptime_s}});
+}
+
+// --- completions ---
+
+namespace {
+
+// The fields that every chunk and every whole answer begins with.
+Json head(RequestKind kind, bool chunk, const std::string& id, std::int64_t created, const std::string& model_name) {
+  const char* object = kind == RequestKind::kText ? "text_completion"
+                       : chunk                    ? "chat.completion.chunk"
+                                                  : "chat.completion";
+  return {{"id", id}, {"object", object}, {"created", created}, {"model", model_name}};
+}
+
+Json choice(const char* content_name, Json content, Json logprobs, Json finish_reason) {
+  return {{"index", 0},
+          {content_name, std::move(content)},
+          {"logprobs", std::move(logprobs)},
+          {"finish_reason", std::move(finish_reason)}};
+}
+
+}  // namespace
+
+CompletionWriter::CompletionWriter(RequestKind kind, const std::string& id, std::int64_t created_unix_seconds,
+                                   std::string model_name, bool include_usage)
+    : kind_(kind),
+      id_((kind == RequestKind::kChat ? "chatcmpl-" : "cmpl-") + id),
+      created_(created_unix_seconds),
+      model_name_(std::move(model_name)),
+      include_usage_(include_usage) {}
+
+std::string CompletionWriter::begin_event() const {
+  if (kind_ == RequestKind::kText) return "";
+  Json chunk = head(kind_, true, id_, created_, model_name_);
+  chunk["choices"] = Json::array({choice("delta", {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr)});
+  if (include_usage_) chunk["usage"] = nullptr;
+  return event_of(chunk);
+}
+
+std::string CompletionWriter::delta_event(const coordinator::TextDelta& delta) {
+  if (delta.text.empty() && delta.logprobs.empty()) return "";
+  Json logprobs;
+  if (!delta.logprobs.empty()) {
+    logprobs =
+        kind_ == RequestKind::kChat ? chat_logprobs(delta.logprobs) : text_logprobs(delta.logprobs, text_offset_);
+  }
+  Json chunk = head(kind_, true, id_, created_, model_name_);
+  chunk["choices"] = Json::array({kind_ == RequestKind::kChat
+                                      ? choice("delta", {{"content", delta.text}}, std::move(logprobs), nullptr)
+                                      : choice("text", delta.text, std::move(logprobs), nullptr)});
+  if (include_usage_) chunk["usage"] = nullptr;
+  return event_of(chunk);
+}
+
+std::string CompletionWriter::end_event(coordinator::FinishReason reason, const coordinator::Usage& usage,
+                                        const coordinator::Timings& timings) const {
+  Json chunk = head(kind_, true, id_, created_, model_name_);
+  chunk["choices"] =
+      Json::array({kind_ == RequestKind::kChat ? choice("delta", Json::object(), nullptr, name_of(reason))
+                                               : choice("text", "", nullptr, name_of(reason))});
+  if (include_usage_) chunk["usage"] = nullptr;
+  chunk["timings"] = timings_object(timings);
+  std::string events = event_of(chunk);
+  if (include_usage_) {
+    Json last = head(kind_, true, id_, created_, model_name_);
+    last["choices"] = Json::array();
+    last["usage"] = usage_object(usage);
+    events += event_of(last);
+  }
+  return events + "data: [DONE]\n\n";
+}
+
+std::string CompletionWriter::error_event(const ApiError& error) {
+  return "data: " + error_json(error) + "\n\n";
+}
+
+void CompletionWriter::add(coordinator::TextDelta delta) {
+  gathered_.text += delta.text;
+  gathered_.tokens += delta.tokens;
+  gathered_.logprobs.insert(gathered_.logprobs.end(), std::make_move_iterator(delta.logprobs.begin()),
+                            std::make_move_iterator(delta.logprobs.end()));
+}
+
+std::string CompletionWriter::whole(coordinator::FinishReason reason, const coordinator::Usage& usage,
+                                    const coordinator::Timings& timings) {
+  Json logprobs;
+  if (!gathered_.logprobs.empty()) {
+    logprobs = kind_ == RequestKind::kChat ? chat_logprobs(gathered_.logprobs)
+                                           : text_logprobs(gathered_.logprobs, text_offset_);
+  }
+  Json answer = head(kind_, false, id_, created_, model_name_);
+  Json content = kind_ == RequestKind::kChat
+                     ? Json{{"role", "assistant"}, {"content", gathered_.text}, {"refusal", nullptr}}
+                     : Json(gathered_.text);
+  answer["choices"] = Json::array({choice(kind_ == RequestKind::kChat ? "message" : "text", std::move(content),
+                                          std::move(logprobs), name_of(reason))});
+  answer["usage"] = usage_object(usage);
+  answer["timings"] = timings_object(timings);
+  return text_of(answer);
+}
+
+}  // namespace shoal::api
