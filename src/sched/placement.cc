@@ -1,6 +1,7 @@
 #include "sched/placement.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace shoal::sched {
@@ -114,6 +115,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
                       std::vector<Action>& actions) {
   std::map<NodeId, LayerRange> wanted;
   for (const plan::PlannedStage& stage : stages) wanted[stage.node] = stage.range;
+  std::vector<Action> drops;  // told after the plan, so that nodes know old steps as old before their stage is gone
   for (auto next = hosted_.begin(); next != hosted_.end();) {
     const auto& [node, hosted] = *next;
     const auto found = wanted.find(node);
@@ -121,7 +123,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
       ++next;
       continue;
     }
-    actions.emplace_back(DropStage{node, hosted.stage});
+    drops.emplace_back(DropStage{node, hosted.stage});
     host_of_.erase(hosted.stage);
     next = hosted_.erase(next);
   }
@@ -145,6 +147,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   state_ = PlanState::kLoading;
   why_none_.reset();
   actions.emplace_back(PublishPlan{plan_});
+  std::move(drops.begin(), drops.end(), std::back_inserter(actions));
   std::move(loads.begin(), loads.end(), std::back_inserter(actions));
   serve_if_ready();
 }

@@ -22,7 +22,7 @@
 //  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
 //    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
 //    the `frees` of the first step of the new epoch, which comes before any other.
-//  - Actions answer in order; DropStage comes before the LoadStage that needs its memory.
+//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory.
 //
 // What happens when something breaks:
 //  - A node with a stage is lost: a new plan at once over who is left, whatever nodes_min says. None is feasible:

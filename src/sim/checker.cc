@@ -1,0 +1,204 @@
+#include "sim/checker.h"
+
+#include <algorithm>
+
+namespace shoal::sim {
+
+using namespace sched;
+
+void Checker::violation(std::string what) {
+  if (violations_.size() < 20) violations_.push_back(std::move(what));
+}
+
+void Checker::event(const Event& event) {
+  if (const auto* arrived = std::get_if<SequenceArrived>(&event)) {
+    if (arrived->request == 0 || requests_.contains(arrived->request)) return;
+    Request& request = requests_[arrived->request];
+    const std::size_t context = std::min(limits_.settings.context_tokens_max, limits_.settings.kv_tokens_total);
+    request.prompt = arrived->prompt;
+    request.valid = !arrived->prompt.empty() && arrived->prompt.size() < context && arrived->tokens_max > 0;
+    ++open_;
+    if (!request.valid) return;
+    request.tokens_max =
+        std::min<std::uint32_t>(arrived->tokens_max, static_cast<std::uint32_t>(context - arrived->prompt.size()));
+    request.expected = answer_alone(layers_, request.prompt, request.tokens_max);
+  } else if (const auto* cancelled = std::get_if<SequenceCancelled>(&event)) {
+    const auto found = requests_.find(cancelled->request);
+    if (found != requests_.end()) found->second.cancelled = true;
+  } else if (const auto* done = std::get_if<StepDone>(&event)) {
+    const auto found = in_flight_.find(done->step);
+    if (done->epoch != epoch_ || found == in_flight_.end()) return;
+    for (SequenceId id : found->second) resident_.erase(id);
+    in_flight_.erase(found);
+  } else if (const auto* sampled = std::get_if<TokenSampled>(&event)) {
+    const auto found = requests_.find(sampled->request);
+    if (sampled->epoch != epoch_ || found == requests_.end()) return;
+    const auto kv = kv_.find(found->second.sequence);
+    if (kv != kv_.end()) kv->second.awaits_token = false;
+  }
+}
+
+void Checker::actions(const std::vector<Action>& actions, const Snapshot& after, std::size_t nodes, Time now) {
+  after_ = after;
+  now_ = now;
+  const std::size_t bound = 8 + 4 * nodes + 3 * (limits_.settings.sequences_max + limits_.waiting_sequences_max);
+  if (actions.size() > bound) violation(fmt::format("{} actions for one event", actions.size()));
+  for (const Action& action : actions) std::visit([&](const auto& known) { check(known); }, action);
+  if (after.sequences_live > limits_.settings.sequences_max) violation("more sequences live than sequences_max");
+  if (after.kv_tokens_reserved > limits_.settings.kv_tokens_total) violation("more cells reserved than there are");
+  if (after.sequences_waiting > limits_.waiting_sequences_max) violation("more sequences wait than may");
+}
+
+void Checker::check(const PublishPlan& action) {
+  const PlannedPlan& plan = action.plan;
+  if (plan.epoch.value != epoch_.value + 1) violation("epoch did not grow by one");
+  epoch_ = plan.epoch;
+  stages_ = plan.stages.size();
+  first_step_ = true;
+  std::uint32_t next = 0;
+  bool kept = false;
+  for (const PlannedPlan::Stage& stage : plan.stages) {
+    if (stage.range.first != next || stage.range.last <= next) violation("plan does not cover the layers once");
+    next = stage.range.last;
+    kept = kept || loaded_.contains(stage.stage);
+  }
+  if (next != layers_) violation("plan does not cover all layers");
+  if (!kept) resident_.clear();
+  kv_.clear();
+  in_flight_.clear();
+  cells_ = 0;
+  for (auto& [id, request] : requests_) request.sequence = {};
+}
+
+void Checker::check(const LoadStage& action) {
+  if (!loaded_.insert(action.stage).second) violation(fmt::format("stage {} is loaded twice", action.stage.value));
+}
+
+void Checker::check(const DropStage& action) {
+  loaded_.erase(action.stage);
+}
+
+void Checker::check(const SendStep& action) {
+  if (action.epoch != epoch_) violation("a step of another epoch");
+  if (action.step <= last_step_) violation("step ids do not grow");
+  last_step_ = action.step;
+  check_frees(action);
+  in_flight_[action.step] = action.frees;
+  if (in_flight_.size() > stages_ + 1) violation(fmt::format("{} steps in flight", in_flight_.size()));
+  if (action.rows.size() > limits_.rows_per_step_max) violation("too many rows in a step");
+  if (action.rows.empty() && action.frees.empty()) violation("an empty step");
+  for (const Row& row : action.rows) check_row(row, action.step);
+  if (kv_.size() > limits_.settings.sequences_max) violation("more sequences in the KV than sequences_max");
+  if (cells_ > limits_.settings.kv_tokens_total) violation("more cells promised than kv_tokens_total");
+  first_step_ = false;
+}
+
+void Checker::check_frees(const SendStep& action) {
+  std::set<SequenceId> named;
+  for (SequenceId id : action.frees) {
+    if (!named.insert(id).second) violation("a sequence is freed twice in a step");
+    const auto found = kv_.find(id);
+    if (found != kv_.end()) {
+      const Request& request = requests_.at(found->second.request);
+      if (!request.ended) violation(fmt::format("request {} is freed before its end", found->second.request));
+      cells_ -= found->second.cells;
+      kv_.erase(found);
+    } else if (!first_step_ || !resident_.contains(id)) {
+      violation(fmt::format("sequence {} is freed, but is not there", id.value));
+    }
+  }
+  if (!first_step_) return;
+  for (SequenceId id : resident_) {
+    if (!named.contains(id)) violation(fmt::format("sequence {} of an older epoch is not freed first", id.value));
+  }
+}
+
+void Checker::check_row(const Row& row, StepId step) {
+  const auto found = requests_.find(row.request);
+  if (found == requests_.end()) return violation("a row of an unknown request");
+  Request& request = found->second;
+  if (request.ended) violation(fmt::format("a row of request {} after its end", row.request));
+  if (!request.sequence) {
+    if (!used_.insert(row.sequence).second) violation(fmt::format("sequence id {} is used twice", row.sequence.value));
+    request.sequence = row.sequence;
+    const auto cells = static_cast<std::uint32_t>(request.prompt.size()) + request.tokens_max;
+    kv_[row.sequence] = {row.request, 0, cells, false};
+    resident_.insert(row.sequence);
+    cells_ += cells;
+  }
+  const auto kv = kv_.find(row.sequence);
+  if (request.sequence != row.sequence || kv == kv_.end()) return violation("a row under a wrong sequence id");
+  if (row.position != kv->second.next_position++) {
+    violation(fmt::format("request {}: position {} in step {}", row.request, row.position, step.value));
+  }
+  const std::size_t known = request.prompt.size() + request.emitted;
+  if (row.position >= known) return violation("a row beyond the known tokens");
+  const Token token = row.position < request.prompt.size()
+                          ? request.prompt[row.position]
+                          : request.expected.tokens[row.position - request.prompt.size()];
+  if (row.token != token) violation(fmt::format("request {}: wrong token at {}", row.request, row.position));
+  if ((row.logits > 0) != (row.position + 1 == known)) violation("logits wanted of a row that is not the last");
+  if (row.logits > 0 && kv->second.awaits_token) violation("two rows of a sequence want logits at once");
+  if (row.logits > 0) kv->second.awaits_token = true;
+}
+
+void Checker::check(const Emit& action) {
+  const auto found = requests_.find(action.request);
+  if (found == requests_.end()) return violation("an emit for an unknown request");
+  Request& request = found->second;
+  if (request.ended) return violation(fmt::format("request {} goes on after its end", action.request));
+  if (action.kind != EmitKind::kToken) return check_end(request, action);
+  ++tokens_;
+  if (request.emitted >= request.expected.tokens.size() || request.expected.tokens[request.emitted] != action.token) {
+    violation(fmt::format("request {}: token {} differs from the answer alone", action.request, request.emitted));
+  }
+  ++request.emitted;
+}
+
+void Checker::check_end(Request& request, const Emit& action) {
+  request.ended = true;
+  --open_;
+  if (action.kind == EmitKind::kEnd) {
+    if (!request.valid) return violation("a request that cannot work was answered");
+    if (action.reason == FinishReason::kCancelled) {
+      if (!request.cancelled) violation("cancelled, though nobody asked");
+      return;
+    }
+    const bool stopped = action.reason == FinishReason::kStop;
+    if (request.emitted != request.expected.tokens.size() || stopped != request.expected.stopped) {
+      violation(fmt::format("request {}: the answer is not complete", action.request));
+    }
+    ++answers_;
+    return;
+  }
+  ++errors_;
+  const ErrorCode code = action.error.code;
+  if (!request.valid) {
+    if (code != ErrorCode::kInvalidArgument) violation("a request that cannot work has another error");
+    return;
+  }
+  const bool crowded = code == ErrorCode::kResourceExhausted && request.emitted == 0 &&
+                       after_.sequences_waiting == limits_.waiting_sequences_max;
+  const bool no_plan =
+      after_.state == PlanState::kNone && (code == ErrorCode::kUnavailable || code == ErrorCode::kResourceExhausted);
+  if (!crowded && !no_plan) {
+    violation(fmt::format("request {}: {} ({})", action.request, to_string(code), action.error.message));
+  }
+}
+
+void Checker::check(const SetTimer& action) {
+  timers_for_now_ = action.at && *action.at <= now_ ? timers_for_now_ + 1 : 0;
+  if (timers_for_now_ > 10) violation("the timer is set for now again and again");
+}
+
+void Checker::all_done(const Snapshot& snapshot) {
+  if (open_ > 0) violation(fmt::format("{} requests never ended", open_));
+  if (snapshot.state != PlanState::kServing)
+    violation("no plan serves, though all nodes are there: " + snapshot.why_none);
+  if (snapshot.sequences_live + snapshot.sequences_waiting + snapshot.steps_in_flight > 0)
+    violation("something is left");
+  if (snapshot.kv_tokens_reserved > 0) violation("cells are still reserved");
+  if (!kv_.empty()) violation(fmt::format("{} sequences were never freed", kv_.size()));
+}
+
+}  // namespace shoal::sim

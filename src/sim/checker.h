@@ -1,0 +1,88 @@
+// The scheduler's promises (sched/scheduler.h), checked from outside on every event and action, and the answers against
+// answer_alone(). Violations are gathered as sentences; none is the only good result.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sched/scheduler.h"
+#include "sim/fake_stage.h"
+
+namespace shoal::sim {
+
+class Checker {
+ public:
+  Checker(std::uint32_t layers, const sched::Limits& limits) : layers_(layers), limits_(limits) {}
+
+  // What the scheduler is told and what it answers, in that order. `nodes`: how many there are at most.
+  void event(const sched::Event& event);
+  void actions(const std::vector<sched::Action>& actions, const sched::Snapshot& after, std::size_t nodes, Time now);
+  // At the end of a run whose faults have stopped.
+  void all_done(const sched::Snapshot& snapshot);
+  void violation(std::string what);
+
+  const std::vector<std::string>& violations() const { return violations_; }
+  std::size_t requests() const { return requests_.size(); }
+  std::size_t requests_open() const { return open_; }
+  std::uint64_t tokens() const { return tokens_; }
+  std::uint64_t errors() const { return errors_; }
+  std::uint64_t answers() const { return answers_; }  // complete ones, equal to the one computed alone
+
+ private:
+  struct Request {
+    std::vector<Token> prompt;
+    std::uint32_t tokens_max = 0;  // as clipped
+    bool valid = true;
+    Answer expected;
+    std::size_t emitted = 0;
+    bool ended = false;
+    bool cancelled = false;
+    SequenceId sequence;  // of this epoch
+  };
+  struct InKv {
+    std::uint64_t request = 0;
+    std::uint32_t next_position = 0;
+    std::uint32_t cells = 0;
+    bool awaits_token = false;
+  };
+
+  void check(const sched::PublishPlan& action);
+  void check(const sched::LoadStage& action);
+  void check(const sched::DropStage& action);
+  void check(const sched::SendStep& action);
+  void check(const sched::Emit& action);
+  void check(const sched::SetTimer& action);
+  void check_row(const sched::Row& row, StepId step);
+  void check_frees(const sched::SendStep& action);
+  void check_end(Request& request, const sched::Emit& action);
+
+  const std::uint32_t layers_;
+  const sched::Limits limits_;
+  std::map<std::uint64_t, Request> requests_;
+  std::size_t open_ = 0;
+
+  Epoch epoch_;
+  std::size_t stages_ = 0;
+  bool first_step_ = true;
+  std::set<StageId> loaded_;                             // or loading
+  std::map<SequenceId, InKv> kv_;                        // of this epoch, not yet freed
+  std::set<SequenceId> used_;                            // in any epoch
+  std::map<StepId, std::vector<SequenceId>> in_flight_;  // of this epoch, with their frees
+  std::set<SequenceId> resident_;                        // may still be in some stage's KV
+  StepId last_step_;
+  std::uint64_t cells_ = 0;
+
+  sched::Snapshot after_;
+  Time now_;
+  int timers_for_now_ = 0;
+  std::uint64_t tokens_ = 0;
+  std::uint64_t errors_ = 0;
+  std::uint64_t answers_ = 0;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace shoal::sim
