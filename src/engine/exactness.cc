@@ -24,15 +24,17 @@ std::string type_name(std::uint32_t type) {
   return name;
 }
 
-// Weights that graphs only multiply with. The embedding is read by rows, and as a tied output it keeps its plain form.
+// Weights that graphs only multiply with.
 bool is_matrix(const model::Tensor& tensor) {
-  const bool named = tensor.name == "output.weight" || tensor.layer.has_value();
+  const bool named = tensor.name == "output.weight" || tensor.name == "token_embd.weight" || tensor.layer.has_value();
   return named && tensor.name.ends_with(".weight") && tensor.shape.size() >= 2 && tensor.shape.size() <= 3 &&
          tensor.type < GGML_TYPE_COUNT && tensor.shape[1] > 1;
 }
 
+// Layers only. The output is tied to the embedding in some models, whole they read it by rows as well and cannot repack
+// it, and a last stage does not know: a repacked output would give it other bits than the whole model's.
 bool is_repackable(const model::Tensor& tensor) {
-  if (!is_matrix(tensor) || !ggml_is_quantized(static_cast<ggml_type>(tensor.type))) return false;
+  if (!tensor.layer || !is_matrix(tensor) || !ggml_is_quantized(static_cast<ggml_type>(tensor.type))) return false;
   const auto size = [&](std::size_t i) { return static_cast<std::int64_t>(tensor.shape[i]); };
   return can_repack(tensor.type, size(0), size(1), tensor.shape.size() == 3 ? size(2) : 1);
 }

@@ -63,11 +63,12 @@ llama_context_params context_params(const InstanceOptions& options) {
   params.n_ctx = options.settings.kv_tokens_total;
   params.n_batch = kBatchRows;
   params.n_ubatch = kBatchRows;
-  // One unified KV for all sequences: they share its cells, and rows of any mix of sequences make one graph. llama.cpp
-  // then takes slots up to its own limit; n_seq_max only adds rows of logits to the output buffer.
-  params.n_seq_max = 1;
+  // One unified KV for all sequences: they share its cells, and rows of any mix of sequences make one graph. One slot
+  // more than sequences, for the cells of those that are gone (kv_slots.h).
+  params.n_seq_max = options.settings.sequences_max + 1;
   params.kv_unified = true;
-  params.n_outputs_max = options.is_last ? kLogitRowsMax : kBatchRows;
+  // llama.cpp keeps a row of logits for each slot at least.
+  params.n_outputs_max = std::max(options.is_last ? kLogitRowsMax : kBatchRows, params.n_seq_max);
   params.n_threads = static_cast<std::int32_t>(options.threads);
   params.n_threads_batch = params.n_threads;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
@@ -275,7 +276,8 @@ std::uint32_t LlamaInstance::vocabulary_size() const {
 }
 
 StageMemory LlamaInstance::memory() const {
-  return measure_memory(context_.get(), is_last_ ? kLogitRowsMax : kStepRowsMax, vocabulary_size());
+  const std::uint32_t rows = std::max(is_last_ ? kLogitRowsMax : kStepRowsMax, llama_n_seq_max(context_.get()));
+  return measure_memory(context_.get(), rows, vocabulary_size());
 }
 
 }  // namespace shoal::engine

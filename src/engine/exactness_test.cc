@@ -1,0 +1,212 @@
+// Goal: a pipeline of stages gives the bits of llama.cpp on the whole model, however the work is split and moved.
+#include <algorithm>
+
+#include "base/random.h"
+#include "engine/stage_test_support.h"
+
+namespace shoal::engine::test {
+namespace {
+
+constexpr std::size_t kPromptTokens = 80;
+constexpr std::size_t kNewTokens = 6;
+
+// What plain llama.cpp says to a prompt: logits after the prompt and after each greedy token.
+struct Expected {
+  std::vector<Token> prompt;
+  std::vector<Token> tokens;
+  std::vector<std::vector<float>> logits;
+};
+
+Expected expect(Reference& reference, std::uint64_t seed) {
+  reference.restart();
+  Expected expected;
+  expected.prompt = prompt_of(kPromptTokens, seed);
+  expected.logits.push_back(reference.decode(expected.prompt));
+  for (std::size_t i = 0; i < kNewTokens; ++i) {
+    expected.tokens.push_back(best_of(expected.logits.back()));
+    expected.logits.push_back(reference.decode({expected.tokens.back()}));
+  }
+  return expected;
+}
+
+void check_row(const model::Logits& found, const std::vector<float>& expected, const char* where) {
+  const auto logits = by_token(found);
+  EXPECT_EQ(best_of(logits), best_of(expected)) << where;
+  EXPECT_TRUE(same_bits(logits, expected)) << where << ": they differ by " << largest_difference(logits, expected);
+}
+
+void prefill(Pipeline& pipeline, SequenceId sequence, const Expected& expected, std::size_t chunk) {
+  for (std::size_t first = 0; first < expected.prompt.size(); first += chunk) {
+    const std::size_t count = std::min(chunk, expected.prompt.size() - first);
+    const std::vector<Token> tokens(expected.prompt.begin() + static_cast<std::ptrdiff_t>(first),
+                                    expected.prompt.begin() + static_cast<std::ptrdiff_t>(first + count));
+    const bool last = first + count == expected.prompt.size();
+    const auto logits = pipeline.step(rows_of(sequence, static_cast<std::uint32_t>(first), tokens, last));
+    if (last) {
+      ASSERT_EQ(logits.size(), 1u);
+      check_row(logits[0], expected.logits[0], "prompt");
+    }
+  }
+}
+
+// One token of each sequence in one micro-batch.
+void decode(Pipeline& pipeline, const std::vector<SequenceId>& sequences, const std::vector<Expected>& expected,
+            std::size_t index) {
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    rows.push_back(
+        {sequences[i], static_cast<std::uint32_t>(kPromptTokens + index), expected[i].tokens[index], kAllLogits});
+  }
+  const auto logits = pipeline.step(rows);
+  ASSERT_EQ(logits.size(), sequences.size());
+  for (std::size_t i = 0; i < sequences.size(); ++i) check_row(logits[i], expected[i].logits[index + 1], "decode");
+}
+
+struct Case {
+  const char* architecture;
+  const char* type;
+  std::vector<std::uint32_t> stages;
+};
+
+void PrintTo(const Case& param, std::ostream* out) { *out << param.architecture << " " << param.type; }
+
+class Exactness : public testing::TestWithParam<Case> {};
+
+// For each number of stages: one sequence in some chunk size, then four at once with other chunk sizes, moved to fresh
+// stages in the middle.
+TEST_P(Exactness, PipelineHasTheBitsOfTheWholeModel) {
+  const Case& param = GetParam();
+  const auto file = make_tiny_model(param.architecture, param.type);
+  Reference reference(file);
+  std::vector<Expected> expected;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) expected.push_back(expect(reference, seed));
+  const std::size_t chunks[] = {63, 1, 5, 17, 40, 2, 63, 33};
+  std::size_t next_chunk = 0;
+  for (std::uint32_t count : param.stages) {
+    SCOPED_TRACE(std::to_string(count) + " stages");
+    Pipeline pipeline(file, count, exact_options());
+    for (std::size_t i = 0; i < pipeline.size(); ++i) {
+      EXPECT_TRUE(pipeline[i].exactness().exact) << pipeline[i].exactness().reason;
+    }
+    prefill(pipeline, {9}, expected[0], chunks[next_chunk++ % std::size(chunks)]);
+    for (std::size_t i = 0; i < kNewTokens; ++i) decode(pipeline, {{9}}, expected, i);
+
+    const std::vector<SequenceId> sequences = {{1}, {2}, {3}, {4}};
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      prefill(pipeline, sequences[i], expected[i], chunks[next_chunk++ % std::size(chunks)]);
+    }
+    for (std::size_t i = 0; i < kNewTokens; ++i) {
+      if (i == 1) {
+        for (std::size_t s = 0; s < pipeline.size(); ++s) pipeline[s].free_sequence({9});
+      }
+      if (i == 3 && pipeline.size() <= 2) pipeline.move_to_fresh_stages(sequences);
+      decode(pipeline, sequences, expected, i);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Exactness,
+                         testing::Values(Case{"llama", "Q4_0", {1, 2, 3, 4, 8}}, Case{"llama", "Q5_K", {2, 3}},
+                                         Case{"llama", "Q6_K", {2, 4}}, Case{"llama", "Q8_0", {2, 8}},
+                                         Case{"llama", "Q4_K_M", {1, 2, 3}}, Case{"llama", "F16", {2, 3}},
+                                         Case{"qwen3", "Q4_0", {2, 8}}, Case{"qwen3", "Q4_K_M", {2, 3}},
+                                         Case{"gemma3", "Q4_0", {1, 2, 4}}, Case{"gemma3", "Q8_0", {2, 3}},
+                                         Case{"phi3", "Q5_K", {2, 8}}, Case{"phi3", "Q4_K_M", {1, 3}},
+                                         Case{"qwen3moe", "Q4_0", {2, 8}}, Case{"qwen3moe", "Q6_K", {1, 3}},
+                                         Case{"qwen3moe", "Q4_K_M", {2}}),
+                         [](const testing::TestParamInfo<Case>& test) {
+                           return std::string(test.param.architecture) + "_" + test.param.type;
+                         });
+
+// A sequence's bits do not depend on companions that come and go: their cells leave no holes that would change the
+// order in which attention sums.
+TEST(ExactnessOverTime, CompanionsThatEndDoNotChangeASequence) {
+  const auto file = make_tiny_model("llama", "Q4_0");
+  auto options = exact_options();
+  options.settings.kv_tokens_total = 256;
+  options.settings.context_tokens_max = 256;
+  Pipeline pipeline(file, 1, options);
+  Reference reference(file);
+  const Expected expected = expect(reference, 1);
+  std::uint64_t next = 100;
+  SequenceId companion{next};
+  pipeline.step(rows_of(companion, 0, prompt_of(50, next), false));
+  prefill(pipeline, {1}, expected, 63);
+  for (std::size_t i = 0; i < kNewTokens; ++i) {
+    decode(pipeline, {{1}}, {expected}, i);
+    // Ends below sequence 1's cells, then another takes 50 to 60 cells: 256 are too few without copying together.
+    pipeline[0].free_sequence(companion);
+    companion = {++next};
+    pipeline.step(rows_of(companion, 0, prompt_of(50 + i, next), false));
+  }
+}
+
+// The attention for long contexts (512 KV cells and more) with one and two threads, one row and many.
+TEST(ExactnessOverTime, LongContextsAreTheSameOnOneAndTwoThreads) {
+  const auto file = make_tiny_model("llama", "Q4_0");
+  Reference reference(file);
+  const auto prompt = prompt_of(700, 5);
+  std::vector<std::vector<float>> expected;
+  expected.push_back(reference.decode(prompt));
+  expected.push_back(reference.decode({best_of(expected[0])}));
+  for (std::uint32_t threads : {1u, 2u}) {
+    Pipeline pipeline(file, 1, exact_options(threads));
+    std::vector<model::Logits> logits;
+    for (std::uint32_t first = 0; first < 700; first += 50) {
+      const std::vector<Token> tokens(prompt.begin() + first, prompt.begin() + first + 50);
+      logits = pipeline.step(rows_of({1}, first, tokens, first == 650));
+    }
+    ASSERT_EQ(logits.size(), 1u);
+    check_row(logits[0], expected[0], "prompt of 700");
+    logits = pipeline.step(rows_of({1}, 700, {best_of(expected[0])}, true));
+    ASSERT_EQ(logits.size(), 1u);
+    check_row(logits[0], expected[1], "one row behind 700");
+  }
+}
+
+TEST(ExactnessOverTime, Q8KvIsExactToo) {
+  const auto file = make_tiny_model("llama", "Q4_0");
+  Reference reference(file, KvType::kQ8_0);
+  const Expected expected = expect(reference, 2);
+  auto options = exact_options();
+  options.settings.kv_type = KvType::kQ8_0;
+  Pipeline pipeline(file, 2, options);
+  prefill(pipeline, {1}, expected, 7);
+  for (std::size_t i = 0; i < kNewTokens; ++i) {
+    if (i == 2) pipeline.move_to_fresh_stages({{1}});
+    decode(pipeline, {{1}}, {expected}, i);
+  }
+}
+
+// The proof can fail: fast kernels that are known to differ on this machine are found out by it.
+TEST(ExactnessProof, FindsKernelsThatDiffer) {
+  const auto file = make_tiny_model("llama", "F16");
+  auto options = exact_options();
+  options.settings.exact = ExactMode::kOff;
+  auto stage = load_stage(file, true, true, options);
+  ASSERT_NE(stage, nullptr);
+  const auto manifest = model::read_manifest(file);
+  const bool should_differ = choose_exact_kernels(*manifest).left_out.find("F16") != std::string::npos;
+  EXPECT_EQ(stage->exactness().exact, !should_differ) << stage->exactness().reason;
+}
+
+TEST(ExactnessProof, AutoSaysWhatItDecidedAndWhy) {
+  for (const char* type : {"Q4_0", "Q4_K_M", "F16"}) {
+    const auto file = make_tiny_model("llama", type);
+    auto options = exact_options();
+    options.settings.exact = ExactMode::kAuto;
+    auto stage = load_stage(file, true, true, options);
+    ASSERT_NE(stage, nullptr);
+    const auto manifest = model::read_manifest(file);
+    const auto cost = measure_exact_cost(*manifest);
+    EXPECT_EQ(cost.has_value(), !choose_exact_kernels(*manifest).left_out.empty());
+    const auto& report = stage->exactness();
+    EXPECT_TRUE(cost || report.exact) << report.reason;
+    EXPECT_NE(report.reason.find(report.exact ? "proven" : "not exact"), std::string::npos) << report.reason;
+    RecordProperty(type, report.reason);
+    std::printf("%s: %s\n", type, report.reason.c_str());
+  }
+}
+
+}  // namespace
+}  // namespace shoal::engine::test
