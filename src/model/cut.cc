@@ -24,6 +24,13 @@ struct ShardTensor {
   std::optional<std::uint32_t> source;
 };
 
+// Never repacked: rows that are looked up, and numbers that are not quantised.
+bool read_in_place(const ShardTensor& entry) {
+  const Tensor& tensor = entry.tensor;
+  return !entry.source || tensor.name == kEmbedding || tensor.type == GGML_TYPE_F32 || tensor.type == GGML_TYPE_F16 ||
+         tensor.type == GGML_TYPE_BF16;
+}
+
 // The type in which a matrix of this width takes the fewest bytes, of those every llama.cpp backend can hold.
 std::uint32_t smallest_type(std::uint64_t width) {
   for (ggml_type type : {GGML_TYPE_Q1_0, GGML_TYPE_IQ1_S, GGML_TYPE_Q4_0}) {
@@ -44,8 +51,9 @@ class Cutter {
   Cut run() {
     add_vocabulary_tensors();
     for (std::uint32_t i = 0; i < manifest_.tensors.size(); ++i) add_if_needed(i);
-    // Holes last: a sparse tail costs nothing anywhere, and bytes that are read stay together.
-    std::stable_partition(tensors_.begin(), tensors_.end(), [](const ShardTensor& t) { return t.source.has_value(); });
+    // What llama.cpp reads in place comes first, in one run; what it may repack into memory of its own comes behind.
+    // Loading then lets go of the second run, which would otherwise stay mapped beside its copy.
+    std::stable_partition(tensors_.begin(), tensors_.end(), read_in_place);
     return assemble();
   }
 

@@ -19,6 +19,8 @@
 //   others:        one row, a hole.
 //   0:layer_count: the embedding and the output as they are.
 //
+// In the file, tensors that llama.cpp reads in place stand before those it may repack, which lets it unmap the latter.
+//
 // Pure but for hash_tensors and write_shard; any thread.
 #pragma once
 
