@@ -171,7 +171,7 @@ void Coordinator::send_step(sched::SendStep action) {
   step.epoch = action.epoch;
   step.step = action.step;
   step.to_stage = action.stage;
-  step.has_tokens = true;
+  step.has_tokens = !action.rows.empty();
   step.frees = std::move(action.frees);
   step.rows.reserve(action.rows.size());
   std::vector<std::uint64_t> wanting;

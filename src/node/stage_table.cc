@@ -26,9 +26,6 @@ engine::Row to_engine(const wire::StepRow& row) {
   return out;
 }
 
-wire::StepRow to_wire(const engine::Row& row) {
-  return {row.sequence, row.position, row.token, row.logits.value_or(0)};
-}
 
 }  // namespace
 
