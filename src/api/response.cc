@@ -179,6 +179,7 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"tokens_per_second", status.tokens_per_second},
                   {"tokens_generated", status.tokens_generated},
                   {"tokens_prompt", status.tokens_prompt},
+                  {"relayed_bytes", status.relayed_bytes},
                   {"uptime_s", status.uptime_s}});
 }
 

@@ -93,6 +93,7 @@ struct ClusterStatus {
   double tokens_per_second = 0;        // generated, over the last 10 s, all sequences
   std::uint64_t tokens_generated = 0;  // since the coordinator started
   std::uint64_t tokens_prompt = 0;
+  std::uint64_t relayed_bytes = 0;     // frames carried between nodes that reach each other through the coordinator only
   double uptime_s = 0;
 };
 
