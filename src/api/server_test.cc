@@ -740,7 +740,7 @@ TEST_F(HttpServer, SaysWhyItCannotListen) {
   EXPECT_THAT(in_use.message, HasSubstr(std::to_string(server_->port())));
   EXPECT_EQ(refusal([](ServerConfig& config) { config.host = "0.0.0.0"; }).code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(refusal([](ServerConfig& config) { config.host = "my phone"; }).code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(refusal([](ServerConfig& config) { config.host = "203.0.113.7", config.api_key = "k"; }).code,
+  EXPECT_EQ(refusal([](ServerConfig& config) { config.host = "203.0.113.7", config.api_key = "secret"; }).code,
             ErrorCode::kUnavailable);
 }
 
