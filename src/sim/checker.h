@@ -21,6 +21,8 @@ class Checker {
   // What the scheduler is told and what it answers, in that order. `nodes`: how many there are at most.
   void event(const sched::Event& event);
   void actions(const std::vector<sched::Action>& actions, const sched::Snapshot& after, std::size_t nodes, Time now);
+  // For worlds in which steps may fail for ever: a sequence may then end with its step's error.
+  void allow_step_errors() { step_errors_allowed_ = true; }
   // At the end of a run whose faults have stopped.
   void all_done(const sched::Snapshot& snapshot);
   void violation(std::string what);
@@ -78,6 +80,7 @@ class Checker {
 
   sched::Snapshot after_;
   Time now_;
+  bool step_errors_allowed_ = false;
   int timers_for_now_ = 0;
   std::uint64_t tokens_ = 0;
   std::uint64_t errors_ = 0;

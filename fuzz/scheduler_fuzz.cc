@@ -1,0 +1,150 @@
+// Feeds the scheduler any events in any order, most of them nearly plausible (ids it has seen, and ids beside them),
+// and holds it to its header with the simulation's checker. Two bytes an event: what, and about which.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <vector>
+
+#include "sched/scheduler.h"
+#include "sim/checker.h"
+#include "sim/fake_stage.h"
+
+namespace shoal {
+namespace {
+
+using namespace sched;
+
+constexpr std::uint32_t kLayers = 6;
+constexpr std::size_t kNodes = 5;
+constexpr std::size_t kEventsMax = 2000;
+
+Limits limits() {
+  Limits limits;
+  limits.settings.context_tokens_max = 24;
+  limits.settings.sequences_max = 3;
+  limits.settings.kv_tokens_total = 60;
+  limits.rows_per_step_max = 7;
+  limits.prompt_rows_per_step = 5;
+  limits.waiting_sequences_max = 4;
+  return limits;
+}
+
+plan::ModelShape shape() {
+  plan::ModelShape model;
+  model.layer_count = kLayers;
+  model.layer_weight_bytes.assign(kLayers, 10);
+  model.layer_kv_bytes.assign(kLayers, 0);
+  model.cut_allowed.assign(kLayers + 1, true);
+  return model;
+}
+
+class World {
+ public:
+  World() : scheduler_(shape(), limits()), checker_(kLayers, limits()) { checker_.allow_step_errors(); }
+
+  void happen(std::uint8_t what, std::uint8_t which) {
+    now_ += Duration(which * 1000);
+    using Make = void (World::*)(std::uint8_t);
+    static constexpr Make kMakes[] = {&World::join,   &World::lose,   &World::ready,   &World::stage_fails,
+                                      &World::done,   &World::done,   &World::done,    &World::step_fails,
+                                      &World::arrive, &World::arrive, &World::sampled, &World::cancel,
+                                      &World::later,  &World::timer};
+    (this->*kMakes[what % std::size(kMakes)])(which);
+  }
+
+ private:
+  void tell(const Event& event) {
+    checker_.event(event);
+    const std::vector<Action> actions = scheduler_.on(event, now_);
+    checker_.actions(actions, scheduler_.snapshot(), kNodes, now_);
+    for (const Action& action : actions) {
+      if (const auto* load = std::get_if<LoadStage>(&action)) stages_.push_back(load->stage);
+      if (const auto* step = std::get_if<SendStep>(&action)) steps_.push_back(*step);
+    }
+    if (checker_.violations().empty()) return;
+    std::fprintf(stderr, "%s\n", checker_.violations().front().c_str());
+    std::abort();
+  }
+
+  void join(std::uint8_t which) {
+    NodeJoined joined;
+    joined.profile.node.key.bytes[0] = which % kNodes;
+    joined.profile.memory_bytes_max = 10 + which / 2;
+    tell(joined);
+  }
+  void lose(std::uint8_t which) {
+    NodeLost lost;
+    lost.node.key.bytes[0] = which % kNodes;
+    tell(lost);
+  }
+  StageId stage(std::uint8_t which) const {
+    return stages_.empty() ? StageId{which}
+                           : stages_[stages_.size() - 1 - which % std::min<std::size_t>(stages_.size(), 8)];
+  }
+  void ready(std::uint8_t which) { tell(StageReady{stage(which)}); }
+  void stage_fails(std::uint8_t which) { tell(StageFailed{stage(which), ErrorCode::kCorrupt, "fuzz"}); }
+
+  // One of the newest steps, or (rarely) one that never was.
+  SendStep step(std::uint8_t which) const {
+    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}};
+    return steps_[steps_.size() - 1 - which % std::min<std::size_t>(steps_.size(), 6)];
+  }
+  void done(std::uint8_t which) {
+    const SendStep of = step(which);
+    tell(StepDone{of.epoch, of.step});
+    if (which < 200) sampled(which);
+  }
+  void sampled(std::uint8_t which) {
+    const SendStep of = step(which);
+    for (const Row& row : of.rows) {
+      if (row.logits == 0) continue;
+      const auto& [prompt, answer] = answers_.at(row.request);
+      const std::size_t at = row.position + 1 - prompt;
+      const bool ends = at >= answer.tokens.size();
+      tell(TokenSampled{of.epoch, of.step, row.request, ends ? 0 : answer.tokens[at], ends});
+    }
+  }
+  void step_fails(std::uint8_t which) {
+    const SendStep of = step(which);
+    tell(StepFailed{of.epoch, of.step, ErrorCode::kInternal, "fuzz"});
+  }
+  void arrive(std::uint8_t which) {
+    SequenceArrived arrived;
+    arrived.request = which == 0 ? 0 : ++requests_;
+    arrived.prompt.assign(which % 27, which);
+    arrived.tokens_max = which % 9;
+    const std::size_t context = limits().settings.context_tokens_max;
+    if (!arrived.prompt.empty() && arrived.prompt.size() < context && arrived.tokens_max > 0) {
+      const auto most = std::min<std::size_t>(arrived.tokens_max, context - arrived.prompt.size());
+      answers_[arrived.request] = {arrived.prompt.size(),
+                                   sim::answer_alone(kLayers, arrived.prompt, static_cast<std::uint32_t>(most))};
+    }
+    tell(arrived);
+  }
+  void cancel(std::uint8_t which) {
+    tell(SequenceCancelled{requests_ - std::min<std::uint64_t>(requests_, which % 8)});
+  }
+  void later(std::uint8_t which) {
+    now_ += std::chrono::seconds(which);
+    tell(Timer{});
+  }
+  void timer(std::uint8_t) { tell(Timer{}); }
+
+  Scheduler scheduler_;
+  sim::Checker checker_;
+  Time now_;
+  std::vector<StageId> stages_;
+  std::vector<SendStep> steps_;
+  std::uint64_t requests_ = 0;
+  std::map<std::uint64_t, std::pair<std::size_t, sim::Answer>> answers_;  // with the prompt's length
+};
+
+}  // namespace
+}  // namespace shoal
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  shoal::World world;
+  for (std::size_t i = 0; i + 1 < size && i / 2 < shoal::kEventsMax; i += 2) world.happen(data[i], data[i + 1]);
+  return 0;
+}
