@@ -133,9 +133,10 @@ TEST(ExactnessOverTime, CompanionsThatEndDoNotChangeASequence) {
   pipeline.step(rows_of(companion, 0, prompt_of(50, next), false));
   prefill(pipeline, {1}, expected, 63);
   for (std::size_t i = 0; i < kNewTokens; ++i) {
-    decode(pipeline, {{1}}, {expected}, i);
-    // Ends below sequence 1's cells, then another takes 50 to 60 cells: 256 are too few without copying together.
+    // Its cells lie below sequence 1's: put there, the next row would be summed before the prompt.
     pipeline[0].free_sequence(companion);
+    decode(pipeline, {{1}}, {expected}, i);
+    // 50 to 55 cells a time: 256 are soon too few without copying together.
     companion = {++next};
     pipeline.step(rows_of(companion, 0, prompt_of(50 + i, next), false));
   }

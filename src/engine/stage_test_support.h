@@ -107,8 +107,8 @@ inline StageOptions exact_options(std::uint32_t threads = 1) {
 inline std::unique_ptr<Stage> load_stage(const std::filesystem::path& file, bool first, bool last,
                                          const StageOptions& options) {
   auto stage = Stage::load(file, first, last, options);
-  EXPECT_TRUE(stage.ok()) << stage.error().message;
-  return stage.ok() ? std::move(stage).value() : nullptr;
+  if (!stage.ok()) throw std::runtime_error(stage.error().message);
+  return std::move(stage).value();
 }
 
 class Pipeline {
