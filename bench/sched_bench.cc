@@ -80,9 +80,9 @@ void decode(benchmark::State& state) {
   const std::size_t events_before = loop.events();
   std::size_t tokens = 0;
   for (auto _ : state) tokens += loop.turn();
-  constexpr auto kTimePer = benchmark::Counter::kIsRate | benchmark::Counter::kInvert;
-  state.counters["per_token"] = benchmark::Counter(static_cast<double>(tokens), kTimePer);
-  state.counters["per_event"] = benchmark::Counter(static_cast<double>(loop.events() - events_before), kTimePer);
+  const auto time_per = benchmark::Counter::kIsRate | benchmark::Counter::kInvert;
+  state.counters["per_token"] = benchmark::Counter(static_cast<double>(tokens), time_per);
+  state.counters["per_event"] = benchmark::Counter(static_cast<double>(loop.events() - events_before), time_per);
   state.counters["rows_per_step"] =
       static_cast<double>(tokens) / static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
