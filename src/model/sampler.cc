@@ -1,7 +1,9 @@
 #include "model/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -34,15 +36,53 @@ Status check_range(const char* name, float value, float low, float high) {
                fmt::format("{} must be from {:g} to {:g}, not {:g}", name, low, high, value)};
 }
 
-double log_sum_exp_of(const float* logits, std::size_t count) {
-  float highest = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < count; ++i) highest = logits[i] > highest ? logits[i] : highest;
-  if (!std::isfinite(highest)) return highest;
-  double sum = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!std::isnan(logits[i])) sum += std::exp(static_cast<double>(logits[i]) - static_cast<double>(highest));
+// e^x for x <= 0, to 1e-7 of its value: 2^i times the Taylor series of 2^f, f in [-0.5, 0.5]. Unlike std::exp it
+// vectorises, and a vocabulary has up to 262144 logits.
+float exp_of_negative(float x) {
+  constexpr float kRound = 12'582'912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  // Below the smallest normal float, and NaN: as good as nothing. As integers negative floats order by magnitude, and
+  // an integer minimum is no branch to the compiler.
+  const std::int32_t bits = std::bit_cast<std::int32_t>(x * 1.44269504f) | INT32_MIN;
+  const float t = std::bit_cast<float>(std::min(bits, std::bit_cast<std::int32_t>(-126.0f)));
+  const float rounded = t + kRound;
+  const float f = (t - (rounded - kRound)) * 0.693147181f;
+  const float series =
+      1.0f +
+      f * (1.0f + f * (0.5f + f * (1.66666667e-1f + f * (4.16666667e-2f + f * (8.33333333e-3f + f * 1.38888889e-3f)))));
+  const std::int32_t exponent = std::bit_cast<std::int32_t>(rounded) - std::bit_cast<std::int32_t>(kRound);
+  return series * std::bit_cast<float>((exponent + 127) << 23);
+}
+
+// Sums in eight lanes, so that the compiler may use vectors without changing the order of additions.
+constexpr std::size_t kLanes = 8;
+
+float highest_of(const float* logits, std::size_t count) {
+  float lanes[kLanes];
+  std::fill_n(lanes, kLanes, -std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] = logits[i + k] > lanes[k] ? logits[i + k] : lanes[k];
   }
-  return static_cast<double>(highest) + std::log(sum);
+  for (; i < count; ++i) lanes[0] = logits[i] > lanes[0] ? logits[i] : lanes[0];
+  return *std::max_element(lanes, lanes + kLanes);
+}
+
+double log_sum_exp_of(const float* logits, std::size_t count) {
+  const float highest = highest_of(logits, count);
+  if (!std::isfinite(highest)) return highest;
+  // A block of powers at a time, each block padded with nothing: plain loops that vectorise.
+  constexpr std::size_t kBlock = 256;
+  float powers[kBlock];
+  double lanes[kLanes] = {};
+  for (std::size_t begin = 0; begin < count; begin += kBlock) {
+    const std::size_t size = std::min(kBlock, count - begin);
+    for (std::size_t i = 0; i < size; ++i) powers[i] = exp_of_negative(logits[begin + i] - highest);
+    std::fill(powers + size, powers + kBlock, 0.0f);
+    for (std::size_t i = 0; i < kBlock; i += kLanes) {
+      for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(powers[i + k]);
+    }
+  }
+  return static_cast<double>(highest) + std::log(std::accumulate(lanes, lanes + kLanes, 0.0));
 }
 
 }  // namespace

@@ -57,8 +57,19 @@ TEST(BestLogits, AreTheHeadOfTheSortedRow) {
 TEST(BestLogits, NormaliseOverTheWholeRow) {
   const std::vector<float> logits = {1.0f, 2.0f, 3.0f, -kInf, kNan};
   const Logits best = best_logits(logits.data(), 5, 2);
-  EXPECT_NEAR(best.log_sum_exp, std::log(std::exp(1.0) + std::exp(2.0) + std::exp(3.0)), 1e-12);
+  EXPECT_NEAR(best.log_sum_exp, std::log(std::exp(1.0) + std::exp(2.0) + std::exp(3.0)), 1e-6);
   EXPECT_NEAR(best.logprob(0), 3.0 - best.log_sum_exp, 1e-12);
+  // Whole rows, against the sum in double: a wide one and a narrow one.
+  for (const float scale : {0.1f, 1.0f, 8.0f}) {
+    std::vector<float> row = random_logits(50'003, 21);
+    double sum = 0;
+    for (float& logit : row) sum += std::exp(static_cast<double>(logit *= scale));
+    EXPECT_NEAR(best_logits(row.data(), 50'003, 1).log_sum_exp, std::log(sum), 1e-6) << scale;
+  }
+  const std::vector<float> one_hot = {-1e30f, 50.0f, -kInf, -200.0f};
+  EXPECT_NEAR(best_logits(one_hot.data(), 4, 1).log_sum_exp, 50.0, 1e-6);
+  const std::vector<float> none(9, -kInf);
+  EXPECT_EQ(best_logits(none.data(), 9, 1).log_sum_exp, -kInf);
 }
 
 TEST(BestLogits, PutNanLast) {
@@ -139,9 +150,9 @@ TEST(Sampler, SeedsDecide) {
   EXPECT_EQ(with_seed(~std::uint64_t{0}), with_seed(~std::uint64_t{0}));
 }
 
-// Goal: the known stream of a seed; a change of llama.cpp or of the fold that alters answers must be seen. Expected from
-// an independent calculation: mt19937(42), u = (a + b 2^32) / 2^64 of two draws, the first index whose running sum of
-// exp(logit) reaches u times the total.
+// Goal: the known stream of a seed; a change of llama.cpp or of the fold that alters answers must be seen. Expected
+// from an independent calculation: mt19937(42), u = (a + b 2^32) / 2^64 of two draws, the first index whose running sum
+// of exp(logit) reaches u times the total.
 TEST(Sampler, StreamOfOneSeedIsFixed) {
   const std::vector<float> logits = {2.0f, 1.5f, 1.0f, 0.5f, 0.0f, -0.5f};
   const Logits all = best_logits(logits.data(), 6, std::nullopt);
