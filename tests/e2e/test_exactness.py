@@ -1,0 +1,124 @@
+"""The same bits whatever the shoal: equal text on 1, 2, 3, 4 and 8 node processes.
+
+`shoal run` on one node is the reference here; that one node equals llama.cpp on the whole model is tested beside the
+engine (src/engine/exactness_test.cc), bit by bit. Random weights make greedy text a sharp witness: the best two tokens
+are close, so that a wrong rounding shows soon.
+"""
+
+import unittest
+
+from shoal import ShoalTestCase, complete, in_parallel, model
+
+SHORT = "The quick brown fox"
+# Some 300 tokens: more than nine chunks of a prompt, more than four micro-batches of the largest size.
+LONG = " ".join(f"On day {i} the fisherman counted {i * 37 % 101} herring and {i * 53 % 89} cod, then slept." for i in range(16))
+
+KINDS = {
+    "llama": {"arch": "llama", "type": "Q4_0"},
+    "llama with K-quants": {"arch": "llama", "type": "Q4_K_M"},
+    "llama, Q5_K": {"arch": "llama", "type": "Q5_K"},
+    "llama, tied, factors": {"arch": "llama", "type": "Q8_0", "tied": True, "rotary_factors": True},
+    "qwen3": {"arch": "qwen3", "type": "Q6_K"},
+    "gemma3": {"arch": "gemma3", "type": "Q8_0", "layers": 24, "window": 64},
+    "phi3": {"arch": "phi3", "type": "Q4_0"},
+    "olmoe": {"arch": "olmoe", "type": "Q4_0"},
+    "qwen3moe": {"arch": "qwen3moe", "type": "Q4_K"},
+}
+
+
+class EqualOnAnyNumberOfNodes(ShoalTestCase):
+    def check(self, kind, nodes, prompt=LONG, arguments=("--context", "640")):
+        path = model(**KINDS[kind])
+        alone = complete(path, prompt, 1, *arguments)
+        self.assertGreater(len(alone.strip()), 10)
+        for count in nodes:
+            with self.subTest(nodes=count):
+                self.assertEqual(complete(path, prompt, count, *arguments), alone)
+
+    def test_llama_on_all_counts(self):
+        self.check("llama", (2, 3, 4, 8))
+
+    def test_llama_short_prompt(self):
+        self.check("llama", (2, 8), SHORT)
+
+    def test_llama_k_quants(self):
+        self.check("llama with K-quants", (3,))
+
+    def test_llama_q5_k(self):
+        self.check("llama, Q5_K", (2,))
+
+    def test_llama_tied_with_rotary_factors(self):
+        self.check("llama, tied, factors", (4,))
+
+    def test_qwen3(self):
+        self.check("qwen3", (3,))
+
+    def test_gemma3(self):
+        self.check("gemma3", (2, 3, 4, 8))
+
+    def test_phi3(self):
+        self.check("phi3", (4,))
+
+    def test_olmoe(self):
+        self.check("olmoe", (3,))
+
+    def test_qwen3moe(self):
+        self.check("qwen3moe", (4,))
+
+    def test_q8_0_kv(self):
+        self.check("llama", (4,), arguments=("--context", "640", "--kv-type", "q8_0"))
+
+    def test_exact_on(self):
+        self.check("llama with K-quants", (4,), arguments=("--context", "640", "--exact", "on"))
+
+    def test_sampling_with_a_seed(self):
+        """A seed and a temperature give the same text on one and on four nodes, another seed another text."""
+        sampling = ("--context", "640", "--temperature", "1", "--seed")
+        self.check("llama", (4,), SHORT, (*sampling, "42"))
+        path = model(**KINDS["llama"])
+        self.assertNotEqual(complete(path, SHORT, 1, *sampling, "42"), complete(path, SHORT, 1, *sampling, "43"))
+
+    def test_split_set(self):
+        """A model in three files answers like the same model in one."""
+        whole, parts = model(), model(split=3)
+        self.assertIn("-00001-of-00003", parts)
+        self.assertEqual(complete(parts, LONG, 3, "--context", "640"), complete(whole, LONG, 1, "--context", "640"))
+
+
+class EqualInCompany(ShoalTestCase):
+    """Sequences that are computed together do not change each other."""
+
+    PROMPTS = [SHORT, "Once upon a time", LONG[:400], "1, 2, 3, 4,"]
+
+    def check(self, *serve_args):
+        shoal = self.start(model(), nodes=3, context=512, serve_args=["--kv-tokens", 2048, *serve_args])
+        alone = [shoal.complete(prompt, max_tokens=48) for prompt in self.PROMPTS]
+        together = in_parallel([lambda prompt=prompt: shoal.complete(prompt, max_tokens=48) for prompt in self.PROMPTS])
+        self.assertEqual(together, alone)
+        self.assertEqual([complete(model(), prompt, 1, "--context", "512", max_tokens=48) for prompt in self.PROMPTS[:2]],
+                         [text + "\n" for text in alone[:2]])
+        return shoal.status()
+
+    def test_four_at_once(self):
+        self.check()
+
+    def test_four_at_once_with_q8_0_kv(self):
+        self.check("--kv-type", "q8_0")
+
+    def test_four_at_once_exact_on(self):
+        """--exact on: four sequences together give what each gives alone, and the status says that it is exact."""
+        status = self.check("--exact", "on")
+        self.assertTrue(status["exact"], status["exactness"])
+        self.assertTrue(status["exactness"].startswith("exact"), status["exactness"])
+
+    def test_the_status_says_why_not(self):
+        """--exact off: the status does not claim exactness and gives the reason."""
+        shoal = self.start(model(), nodes=2, serve_args=["--exact", "off"])
+        status = shoal.status()
+        self.assertFalse(status["exact"])
+        self.assertTrue(status["exactness"].startswith("not exact: "), status["exactness"])
+        self.assertGreater(len(shoal.complete(SHORT)), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
