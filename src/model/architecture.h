@@ -25,7 +25,8 @@ struct Architecture {
   OutputTensor output = OutputTensor::kOptional;
   // Layers with a sliding window repeat with this period: all but the last of each. llama.cpp's default, and
   // <arch>.attention.sliding_window_pattern (a number, or a flag per layer) changes it (load_swa_pattern). A cut writes
-  // the flags of its own layers, so cuts are free. 0: the architecture has no windows by layer.
+  // the flags of its own layers, so cuts are free but for one thing: llama.cpp wants a layer with a window in every
+  // stage. 0: the architecture has no windows by layer.
   std::uint32_t window_period = 0;
   bool window_needs_size = false;  // windows only when <arch>.attention.sliding_window is there and not zero
   // Something repeats by layer number with this period and no key can say it differently: cuts at its multiples only.

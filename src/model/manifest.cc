@@ -62,11 +62,13 @@ struct Builder {
   Status check_rope() const;
   Status read_attention();
   Status read_windows();
+  Status check_windows() const;
   Status read_tensors();
   Status check_shape(std::string_view tensor, std::vector<std::uint64_t> shape, bool required) const;
   Status read_shard();
   void read_quantization();
   void allow_cuts();
+  void forbid_stages_without_window();
   Status build();
 };
 
@@ -203,7 +205,7 @@ Status Builder::read_windows() {
   if (pattern != nullptr && pattern->type == GgufType::kArray) {
     SHOAL_ASSIGN_OR_RETURN(auto flags, per_layer("attention.sliding_window_pattern", 0, UINT32_MAX, {}));
     for (std::uint32_t flag : flags) manifest.sliding_window.push_back(flag != 0);
-    return {};
+    return check_windows();
   }
   // llama.cpp's set_swa_pattern: period 0 is windows everywhere, else the last layer of each period has none.
   SHOAL_ASSIGN_OR_RETURN(std::uint32_t period,
@@ -211,7 +213,14 @@ Status Builder::read_windows() {
   for (std::uint32_t i = 0; i < manifest.layer_count; ++i) {
     manifest.sliding_window.push_back(period == 0 || i % period < period - 1);
   }
-  return {};
+  return check_windows();
+}
+
+// llama.cpp ends the process where windows are on and no layer has one (hparams.is_swa_any in create_memory).
+Status Builder::check_windows() const {
+  const auto& windows = manifest.sliding_window;
+  if (std::find(windows.begin(), windows.end(), true) != windows.end()) return {};
+  return unsupported("it has a sliding window and no layer that uses it, which llama.cpp cannot load");
 }
 
 Status Builder::check_shape(std::string_view name, std::vector<std::uint64_t> shape, bool required) const {
@@ -309,6 +318,20 @@ void Builder::allow_cuts() {
   for (std::uint32_t i = 0; i <= layers; i += architecture->cut_period) manifest.cut_allowed[i] = true;
   manifest.cut_rule = architecture->cut_period == 1 ? "before any layer"
                                                     : fmt::format("before every {}th layer", architecture->cut_period);
+  forbid_stages_without_window();
+}
+
+// A stage needs a layer with a sliding window where the model has one (check_windows): so it must begin with such a
+// layer, and the first stage hold one.
+void Builder::forbid_stages_without_window() {
+  const auto& windows = manifest.sliding_window;
+  if (std::find(windows.begin(), windows.end(), false) == windows.end()) return;
+  bool seen = false;
+  for (std::uint32_t i = 0; i < manifest.layer_count; ++i) {
+    if (i > 0 && !(windows[i] && seen)) manifest.cut_allowed[i] = false;
+    seen = seen || windows[i];
+  }
+  manifest.cut_rule += " with a sliding window (a stage must have one)";
 }
 
 Status Builder::build() {

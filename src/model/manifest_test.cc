@@ -34,7 +34,9 @@ TEST_P(EveryArchitecture, IsDescribedByItsManifest) {
   EXPECT_EQ(m.tied_output, GetParam() == "gemma3");
   EXPECT_EQ(m.kv_values_per_token, std::vector<std::uint32_t>(6, options.kv_heads * 64));
   EXPECT_EQ(m.sliding_window.empty(), GetParam() != "gemma3");
-  EXPECT_EQ(m.cut_allowed, std::vector<bool>(7, true));
+  std::vector<bool> cuts(7, true);
+  if (GetParam() == "gemma3") cuts[5] = false;  // layer 5 has no window, and a stage 5:6 would have none at all
+  EXPECT_EQ(m.cut_allowed, cuts);
   EXPECT_FALSE(m.shard_of);
 
   std::uint64_t layers = 0;
@@ -268,6 +270,15 @@ TEST(BadManifest, Metadata) {
   gguf = good_file();
   gguf.set(MetadataEntry::of_bools("llama.attention.head_count_kv", {true, true, true}));
   expect_refused(gguf, ErrorCode::kCorrupt, "has 3 values for 2 layers");
+  gguf = good_file();
+  for (MetadataEntry& entry : gguf.metadata) {
+    if (entry.key.starts_with("llama.")) entry.key.replace(0, 5, "gemma3");
+  }
+  gguf.set(MetadataEntry::of_string("general.architecture", "gemma3"));
+  gguf.set(MetadataEntry::of_uint32("gemma3.attention.sliding_window", 4));
+  EXPECT_TRUE(parse_manifest(gguf.bytes(), "x.gguf").ok());
+  gguf.set(MetadataEntry::of_bools("gemma3.attention.sliding_window_pattern", {false, false}));
+  expect_refused(gguf, ErrorCode::kUnsupported, "a sliding window and no layer that uses it");
   for (std::uint32_t alignment : {0u, 24u, 1u << 21}) {
     gguf = good_file();
     gguf.set(MetadataEntry::of_uint32("general.alignment", alignment));
