@@ -102,6 +102,8 @@ class Search : public std::enable_shared_from_this<Search> {
   void take_address(const DnsRecord& record) {
     const std::string key = name_text(record.name);
     if (addresses_.size() >= kHostsMax && addresses_.find(key) == addresses_.end()) return;
+    // Link-local addresses mean nothing without an interface's name.
+    if (record.type == kDnsAaaa && record.address[0] == 0xfe && (record.address[1] & 0xc0) == 0x80) return;
     auto& known = addresses_[key];
     if (known.size() < wire::kAddressesMax && std::find(known.begin(), known.end(), record.address) == known.end()) {
       known.push_back(record.address);

@@ -1,0 +1,74 @@
+// shoal-link-shaper --listen 127.0.0.1:0 --to HOST:PORT [--delay-ms 2] [--jitter-ms 1] [--rate-mbit 100]
+// Prints the port it listens on. Takes `stall`, `cut` and `resume`, a line each, on standard input, and ends when that
+// ends.
+#include <unistd.h>
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/read_until.hpp>
+
+#include "net/transport.h"
+#include "support/link_shaper.h"
+
+namespace {
+
+namespace asio = boost::asio;
+
+asio::ip::tcp::endpoint numeric(const std::string& text) {
+  const auto endpoint = shoal::net::Endpoint::parse(text);
+  if (!endpoint.ok()) throw std::runtime_error(endpoint.error().message);
+  return {asio::ip::make_address(endpoint->host), endpoint->port};
+}
+
+void obey(asio::posix::stream_descriptor& input, std::string& line, shoal::tests::LinkShaper& shaper) {
+  asio::async_read_until(input, asio::dynamic_buffer(line, 4096), '\n',
+                         [&](boost::system::error_code error, std::size_t size) {
+                           if (error) return shaper.end();
+                           const std::string command = line.substr(0, size - 1);
+                           line.erase(0, size);
+                           if (command == "stall")
+                             shaper.stall();
+                           else if (command == "cut")
+                             shaper.cut();
+                           else if (command == "resume")
+                             shaper.resume();
+                           else
+                             std::cerr << "shoal-link-shaper: unknown command: " << command << "\n";
+                           obey(input, line, shaper);
+                         });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("A slow link in user space: forwards TCP with delay, jitter and a rate");
+  std::string listen = "127.0.0.1:0", to;
+  double delay_ms = 0, jitter_ms = 0, rate_mbit = 0;
+  app.add_option("--listen", listen, "where to accept connections");
+  app.add_option("--to", to, "where they go")->required();
+  app.add_option("--delay-ms", delay_ms, "one way")->check(CLI::Range(0.0, 60000.0));
+  app.add_option("--jitter-ms", jitter_ms, "up to so much more, one way")->check(CLI::Range(0.0, 60000.0));
+  app.add_option("--rate-mbit", rate_mbit, "each way; 0 is unlimited")->check(CLI::Range(0.0, 1e6));
+  CLI11_PARSE(app, argc, argv);
+  try {
+    const auto us = [](double ms) { return std::chrono::microseconds(static_cast<std::int64_t>(ms * 1000)); };
+    asio::io_context io;
+    const auto shaper = std::make_shared<shoal::tests::LinkShaper>(
+        io, numeric(listen), numeric(to), shoal::tests::LinkShape{us(delay_ms), us(jitter_ms), rate_mbit * 1e6});
+    shaper->start();
+    std::cout << shaper->port() << std::endl;
+    // A pipe or a terminal; a plain file or /dev/null cannot be waited on: then it runs until it is killed.
+    asio::posix::stream_descriptor input(io);
+    boost::system::error_code unwaitable;
+    input.assign(::dup(STDIN_FILENO), unwaitable);
+    std::string line;
+    if (!unwaitable) obey(input, line, *shaper);
+    io.run();
+  } catch (const std::exception& error) {
+    std::cerr << "shoal-link-shaper: " << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
