@@ -179,6 +179,12 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"tokens_per_second", status.tokens_per_second},
                   {"tokens_generated", status.tokens_generated},
                   {"tokens_prompt", status.tokens_prompt},
+                  {"step_totals",
+                   {{"steps", status.step_totals.steps},
+                    {"hops", status.step_totals.hops},
+                    {"way_us", status.step_totals.way_us},
+                    {"queue_us", status.step_totals.queue_us},
+                    {"compute_us", status.step_totals.compute_us}}},
                   {"relayed_bytes", status.relayed_bytes},
                   {"uptime_s", status.uptime_s}});
 }

@@ -182,8 +182,8 @@ void Coordinator::send_step(sched::SendStep action) {
       if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(clock_.now());
     }
   }
-  steps_[action.step] = std::move(wanting);
   last_step_ = clock_.now();
+  steps_[action.step] = {std::move(wanting), last_step_};
   if (!links_warm_) doze_links();
   cluster_.send(action.node, step);
 }
@@ -296,7 +296,8 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   if (result.epoch != plan_.epoch || plan_.stages.empty() || plan_.stages.back().node != node) return;
   auto step = steps_.extract(result.step);
   if (step.empty()) return;
-  const auto& wanting = step.mapped();
+  const auto& wanting = step.mapped().wanting;
+  count_step(result, step.mapped().sent);
   auto logits = read_logits(result, raw);
   if (logits.ok() && logits->size() != wanting.size()) {
     logits = Error{ErrorCode::kCorrupt, "the last stage answered for another number of rows"};
@@ -314,6 +315,16 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   }
   feed(sched::StepDone{result.epoch, result.step});
   for (auto& token : sampled) feed(token);
+}
+
+void Coordinator::count_step(const wire::StepResult& result, Time sent) {
+  ++step_totals_.steps;
+  step_totals_.hops += result.times.size() + 1;
+  step_totals_.way_us += static_cast<std::uint64_t>((clock_.now() - sent).count());
+  for (const auto& time : result.times) {
+    step_totals_.queue_us += time.queue_us;
+    step_totals_.compute_us += time.compute_us;
+  }
 }
 
 // --- the API's side ---

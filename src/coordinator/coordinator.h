@@ -76,6 +76,7 @@ class Coordinator final : public CompletionService {
   void on_frame(const NodeId& node, wire::Frame frame);
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
+  void count_step(const wire::StepResult& result, Time sent);
   void on_link_report(const wire::LinkReport& report);
   StageRecord* own_stage(const NodeId& node, StageId stage);
   void doze_links();
@@ -101,8 +102,12 @@ class Coordinator final : public CompletionService {
   sched::PlannedPlan plan_;
   std::map<StageId, StageRecord> stages_;
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
-  // Of the current epoch: who wants a token of each step in flight, in row order.
-  std::unordered_map<StepId, std::vector<std::uint64_t>> steps_;
+  struct StepInFlight {
+    std::vector<std::uint64_t> wanting;  // requests that want a token, in row order
+    Time sent;
+  };
+  std::unordered_map<StepId, StepInFlight> steps_;  // of the current epoch
+  StepTotals step_totals_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // shared: a sink may cancel from its own call
   std::uint64_t last_request_ = 0;
   std::uint64_t submitting_ = 0;  // its error is submit()'s, not the sink's

@@ -91,6 +91,7 @@ plan::ModelShape model_shape(const model::Manifest& manifest, const StageSetting
   std::uint32_t layers = manifest.layer_count;
   shape.layer_count = layers;
   shape.embedding_length = manifest.embedding_length;
+  shape.kv_tokens_total = settings.kv_tokens_total;
   for (std::uint32_t i = 0; i < layers; ++i) {
     shape.layer_weight_bytes.push_back(manifest.layer_bytes(i));
     shape.layer_kv_bytes.push_back(manifest.stage_kv_bytes({i, i + 1}, settings.kv_tokens_total, settings.kv_type));

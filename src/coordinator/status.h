@@ -67,6 +67,16 @@ struct PlanStatus {
   std::string explanation;
 };
 
+// Sums over the steps that came back since the coordinator started; what is not computing or queueing of a step's way
+// is wire, links and the processes' own work.
+struct StepTotals {
+  std::uint64_t steps = 0;
+  std::uint64_t hops = 0;      // links travelled: coordinator to first stage, stage to stage, last stage to coordinator
+  std::uint64_t way_us = 0;    // from SendStep to its result
+  std::uint64_t queue_us = 0;  // in stages' queues
+  std::uint64_t compute_us = 0;  // in stages
+};
+
 struct ModelStatus {
   std::string name;
   std::string architecture;
@@ -93,7 +103,8 @@ struct ClusterStatus {
   double tokens_per_second = 0;        // generated, over the last 10 s, all sequences
   std::uint64_t tokens_generated = 0;  // since the coordinator started
   std::uint64_t tokens_prompt = 0;
-  std::uint64_t relayed_bytes = 0;     // frames carried between nodes that reach each other through the coordinator only
+  StepTotals step_totals;
+  std::uint64_t relayed_bytes = 0;  // frames carried between nodes that reach each other through the coordinator only
   double uptime_s = 0;
 };
 

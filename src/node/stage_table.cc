@@ -26,7 +26,6 @@ engine::Row to_engine(const wire::StepRow& row) {
   return out;
 }
 
-
 }  // namespace
 
 StageTable::StageTable(boost::asio::io_context& io, net::Transport& transport, model::ShardStore& store,
@@ -54,6 +53,7 @@ void StageTable::set_plan(wire::Plan plan) {
   if (plan.epoch < plan_.epoch) return;
   plan_ = std::move(plan);
   links_.set_plan(plan_, transport_.identity().id());
+  for (auto& [step, raw] : std::exchange(early_, {})) on_step(std::move(step), std::move(raw));
 }
 
 bool StageTable::knows_peer(const NodeId& id) const {
@@ -135,10 +135,16 @@ void StageTable::drop(StageId stage) {
 void StageTable::drop_all() {
   while (!stages_.empty()) drop(stages_.begin()->first);
   links_.close_all();
+  early_.clear();
   plan_ = {};
 }
 
 void StageTable::on_step(wire::Step step, Bytes raw) {
+  // A step on a data link may overtake its plan on the control link.
+  if (step.epoch > plan_.epoch && early_.size() < kEarlyStepsMax) {
+    early_.emplace_back(std::move(step), std::move(raw));
+    return;
+  }
   auto found = stages_.find(step.to_stage);
   if (step.epoch != plan_.epoch || found == stages_.end() || !found->second.ready) {
     log_debug("step {} of epoch {} dropped: stale", step.step.value, step.epoch.value);

@@ -1,9 +1,9 @@
 // The stages of this node: fetched, loaded, fed with steps, their results passed on.
 //
-// A step is computed only if it is of the current plan's epoch and of a loaded stage; anything else is dropped, because
-// the scheduler that sent it has moved on. Results go to the next stage in the plan (same node: directly; other node:
-// over the data links), those of the last stage to the coordinator. A step that cannot be computed is answered with
-// StepFailed. Runs on the io thread.
+// A step is computed only if it is of the current plan's epoch and of a loaded stage. One of an older epoch is dropped,
+// because the scheduler that sent it has moved on; one of a newer epoch waits for its plan (kEarlyStepsMax of them).
+// Results go to the next stage in the plan (same node: directly; other node: over the data links), those of the last
+// stage to the coordinator. A step that cannot be computed is answered with StepFailed. Runs on the io thread.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,8 @@
 #include "node/stage_host.h"
 
 namespace shoal::node {
+
+inline constexpr std::size_t kEarlyStepsMax = 64;
 
 class StageTable {
  public:
@@ -74,6 +76,7 @@ class StageTable {
   DataLinks links_;
   wire::Plan plan_;
   std::map<StageId, Entry> stages_;
+  std::vector<std::pair<wire::Step, Bytes>> early_;
   std::uint64_t fetch_done_ = 0;
   std::uint64_t fetch_total_ = 0;
   StepId last_sent_;  // to a data link: what on_broken reports
