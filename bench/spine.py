@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""make bench: Shoal beside llama.cpp in one run, on one machine, with one model.
+
+Decode and prefill of one stream for the whole model (llama-bench, one thread), llama.cpp's RPC over two servers of one
+thread, and Shoal over two nodes of one thread, in turns, so that a busy moment hits all of them; medians and ratios.
+Besides: what a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four
+takes of a core, and what exactness costs per quantisation. Writes bench/results/spine.md and .json.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from shoal_process import Shoal
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+CACHE = os.path.join(os.environ.get("SHOAL_CACHE_DIR") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "shoal"), "bench")
+BIN = os.path.join(ROOT, "build", "release", "bin")
+TYPES = ["Q4_0", "Q4_K_M", "Q5_K", "Q6_K", "Q8_0", "F16"]
+DECODE_TOKENS = 64
+PREFILL_TOKENS = 128
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def llama_tools():
+    directory = subprocess.run([os.path.join(ROOT, "scripts", "llama.sh"), "dir"], check=True, capture_output=True,
+                               text=True).stdout.strip()
+    return os.path.join(directory, "bin")
+
+
+def model(name, *arguments):
+    os.makedirs(CACHE, exist_ok=True)
+    path = os.path.join(CACHE, name + ".gguf")
+    if not os.path.exists(path):
+        say("making", path)
+        subprocess.run([os.path.join(BIN, "shoal-make-model"), *arguments, "--seed", "1", "--out", path + ".part"],
+                       check=True, stdout=subprocess.DEVNULL)
+        os.rename(path + ".part", path)
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def llama_bench(tools, gguf, *arguments):
+    """(prefill, decode) in tokens/s."""
+    output = subprocess.run([os.path.join(tools, "llama-bench"), "-m", gguf, "-t", "1", "-p", str(PREFILL_TOKENS), "-n",
+                             str(DECODE_TOKENS), "-r", "1", "-o", "json", *arguments], check=True, capture_output=True,
+                            text=True).stdout
+    rows = json.loads(output[output.index("["):])
+    return (next(r["avg_ts"] for r in rows if r["n_prompt"]), next(r["avg_ts"] for r in rows if r["n_gen"]))
+
+
+class RpcServers:
+    """llama.cpp's RPC: servers of one thread, each a process."""
+
+    def __init__(self, tools, count):
+        self.tools, self.count = tools, count
+
+    def __enter__(self):
+        self.ports = [free_port() for _ in range(self.count)]
+        self.processes = [subprocess.Popen([os.path.join(self.tools, "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(port),
+                                            "-t", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                          for port in self.ports]
+        deadline = time.monotonic() + 10
+        for port in self.ports:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    if time.monotonic() > deadline:
+                        self.__exit__()
+                        raise
+                    time.sleep(0.02)
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait()
+
+
+def prompt(tokens, seed):
+    return [100 + (seed * 7919 + i * 7) % 20000 for i in range(tokens)]
+
+
+def measure_shoal(shoal, seed):
+    """(prefill, decode) in tokens/s and the hop cost in ms of a decode of one stream."""
+    answer = shoal.complete(prompt(PREFILL_TOKENS, seed), 1)
+    prefill = PREFILL_TOKENS / answer["timings"]["prompt_ms"] * 1000
+    before = shoal.status()["step_totals"]
+    answer = shoal.complete(prompt(4, seed), DECODE_TOKENS)
+    after = shoal.status()["step_totals"]
+    tokens = answer["usage"]["completion_tokens"]
+    decode = (tokens - 1) / answer["timings"]["answer_ms"] * 1000
+    step = {key: after[key] - before[key] for key in after}
+    hop_ms = (step["way_us"] - step["queue_us"] - step["compute_us"]) / step["hops"] / 1000
+    return prefill, decode, hop_ms
+
+
+def proportional_memory_bytes(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.M).group(1)) * 1024
+
+
+def measure_memory(shoal):
+    """Bytes of each node's process beyond the weights, KV and compute buffers that its stage reports."""
+    stages = {stage["node_name"]: stage["memory"]["total_bytes"] for stage in shoal.status()["plan"]["stages"]}
+    return {f"node-{i}": proportional_memory_bytes(process.pid) - stages[f"node-{i}"]
+            for i, process in enumerate(shoal.processes[1:], 1)}
+
+
+def cpu_seconds(processes):
+    ticks = 0
+    for process in processes:
+        with open(f"/proc/{process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure_idle(shoal, seconds=20):
+    """Share of one core that all processes of a shoal take that has nothing to do."""
+    time.sleep(3)  # until the links that carried the last steps doze
+    start, used = time.monotonic(), cpu_seconds(shoal.processes)
+    time.sleep(seconds)
+    return (cpu_seconds(shoal.processes) - used) / (time.monotonic() - start)
+
+
+def exactness_costs(rounds):
+    rows = []
+    for kind in TYPES:
+        gguf = model(f"exact-{kind.lower()}", "--arch", "llama", "--layers", "8", "--embedding", "1024", "--heads", "16",
+                     "--kv-heads", "4", "--ffn", "2816", "--type", kind, "--context", "2048", "--vocab",
+                     os.path.join(llama_source(), "models", "ggml-vocab-llama-spm.gguf"))
+        speeds = {}
+        for exact in ("on", "off"):
+            with Shoal(os.path.join(BIN, "shoal"), gguf, 1, ["--exact", exact, "--context", "1024"]) as shoal:
+                runs = [measure_shoal(shoal, seed) for seed in range(rounds)]
+                speeds[exact] = [statistics.median(column) for column in zip(*runs)]
+                if exact == "off":
+                    exact_anyway = shoal.status()["exact"]
+        rows.append({"type": kind, "prefill_on": speeds["on"][0], "prefill_off": speeds["off"][0],
+                     "decode_on": speeds["on"][1], "decode_off": speeds["off"][1], "exact_when_off": exact_anyway})
+        say(rows[-1])
+    return rows
+
+
+def llama_source():
+    return subprocess.run([os.path.join(ROOT, "scripts", "llama.sh"), "source-dir"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        name = re.search(r"model name\s*:\s*(.*)", file.read())
+    return f"{os.cpu_count()} cores of {name.group(1) if name else platform.machine()}, {platform.machine()}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--skip-exactness", action="store_true")
+    options = parser.parse_args()
+    tools = llama_tools()
+    gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
+    columns = {"whole": [], "rpc": [], "shoal": []}
+    hops, memory = [], []
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024"]) as shoal:
+        shoal.complete(prompt(8, 99), 8)
+        exactness = shoal.status()["exactness"]
+        for i in range(options.rounds):
+            columns["whole"].append(llama_bench(tools, gguf))
+            with RpcServers(tools, 2) as servers:
+                columns["rpc"].append(llama_bench(tools, gguf, "--rpc", servers, "-ngl", "99"))
+            prefill, decode, hop_ms = measure_shoal(shoal, i)
+            columns["shoal"].append((prefill, decode))
+            hops.append(hop_ms)
+            say(f"round {i + 1}: " + ", ".join(f"{k} {v[-1][0]:.1f}/{v[-1][1]:.1f}" for k, v in columns.items()),
+                f"hop {hop_ms:.3f} ms")
+        memory = measure_memory(shoal)
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 4, ["--context", "1024"]) as shoal:
+        shoal.complete(prompt(8, 99), 8)
+        idle = measure_idle(shoal)
+    result = {
+        "date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds,
+        "model": "llama-1.1b, Q4_0, random weights", "exactness": exactness,
+        "prefill": {k: statistics.median(r[0] for r in v) for k, v in columns.items()},
+        "decode": {k: statistics.median(r[1] for r in v) for k, v in columns.items()},
+        "hop_ms": statistics.median(hops), "memory_beyond_bytes": memory, "idle_core_share": idle,
+        "exactness_costs": [] if options.skip_exactness else exactness_costs(options.rounds),
+    }
+    write(result)
+
+
+def write(result):
+    p, d = result["prefill"], result["decode"]
+    lines = [
+        "# The spine beside llama.cpp", "",
+        f"`make bench` on {result['date']}, {result['machine']}; {result['model']}; medians of {result['rounds']} rounds in turns.",
+        "", "| | prefill of 128, tokens/s | decode of one stream, tokens/s |", "|---|---|---|",
+        f"| llama.cpp, whole model, 1 thread | {p['whole']:.1f} | {d['whole']:.1f} |",
+        f"| llama.cpp RPC, 2 servers of 1 thread | {p['rpc']:.1f} | {d['rpc']:.1f} |",
+        f"| Shoal, 2 nodes of 1 thread | {p['shoal']:.1f} | {d['shoal']:.1f} |",
+        f"| Shoal / whole | {p['shoal'] / p['whole']:.2f} | {d['shoal'] / d['whole']:.2f} |",
+        f"| Shoal / RPC | {p['shoal'] / p['rpc']:.2f} | {d['shoal'] / d['rpc']:.2f} |", "",
+        f"Shoal's answers in this run: {result['exactness']}.", "",
+        f"- A hop (coordinator, wire, scheduler; TLS on loopback) costs {result['hop_ms']:.3f} ms a token.",
+        "- A node's process beyond weights, KV and compute buffers (PSS): " +
+        ", ".join(f"{v / 2**20:.1f} MiB" for v in result["memory_beyond_bytes"].values()) + ".",
+        f"- An idle shoal of four nodes and a coordinator takes {result['idle_core_share'] * 100:.2f} % of a core.", "",
+    ]
+    if result["exactness_costs"]:
+        lines += ["## What exactness costs", "",
+                  "One node of one thread, 8 layers of 1024, `--exact on` against `off`, tokens/s.", "",
+                  "| type | prefill on | off | on / off | decode on | off | on / off | exact even when off |",
+                  "|---|---|---|---|---|---|---|---|"]
+        for r in result["exactness_costs"]:
+            lines.append(
+                f"| {r['type']} | {r['prefill_on']:.0f} | {r['prefill_off']:.0f} | {r['prefill_on'] / r['prefill_off']:.2f} | "
+                f"{r['decode_on']:.0f} | {r['decode_off']:.0f} | {r['decode_on'] / r['decode_off']:.2f} | "
+                f"{'yes' if r['exact_when_off'] else 'no'} |")
+        lines.append("")
+    results = os.path.join(HERE, "results")
+    os.makedirs(results, exist_ok=True)
+    with open(os.path.join(results, "spine.json"), "w") as file:
+        json.dump(result, file, indent=2)
+        file.write("\n")
+    with open(os.path.join(results, "spine.md"), "w") as file:
+        file.write("\n".join(lines))
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
