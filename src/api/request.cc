@@ -211,7 +211,8 @@ Problem only_zero(std::string_view name, const Json& value, Reading&) {
   return {};
 }
 Problem only_empty(std::string_view name, const Json& value, Reading&) {
-  const bool empty = value == false || value == "" || value == "none" || (value.is_structured() && value.empty());
+  const bool empty =
+      value == Json(false) || value == Json("") || value == Json("none") || (value.is_structured() && value.empty());
   if (!empty) return bad(name, fmt::format("{} is not supported: leave it out", name));
   return {};
 }
@@ -386,7 +387,8 @@ ApiResult<std::chrono::seconds> parse_token_request(std::string_view body) {
     const Json& json = std::get<Json>(parsed);
     const auto value = json.find("ttl_seconds");
     if (value != json.end() && !value->is_null()) {
-      if (Problem problem = read("ttl_seconds", *value, 1, 30 * 86'400, lifetime_s)) return *std::move(problem);
+      if (Problem problem = read("ttl_seconds", *value, 1, std::int64_t{30} * 86'400, lifetime_s))
+        return *std::move(problem);
     }
   }
   return std::chrono::seconds(lifetime_s);

@@ -56,19 +56,19 @@ HttpResponse create_token(CompletionService& service, const HttpRequest& request
 struct Route {
   std::string_view method;
   std::string_view path;  // one that ends with '/' takes whatever follows
-  Access access;
   HttpResponse (*answer)(CompletionService&, const HttpRequest&, std::string_view rest);  // nullptr: a completion
+  Access access;
   RequestKind kind = RequestKind::kText;
 };
 
 constexpr Route kRoutes[] = {
-    {"GET", "/health", Access::kOpen, health},
-    {"GET", "/v1/models", Access::kClient, models},
-    {"GET", "/v1/models/", Access::kClient, one_model},
-    {"POST", "/v1/chat/completions", Access::kClient, nullptr, RequestKind::kChat},
-    {"POST", "/v1/completions", Access::kClient, nullptr, RequestKind::kText},
-    {"GET", "/shoal/v1/status", Access::kAdmin, cluster_status},
-    {"POST", "/shoal/v1/tokens", Access::kAdmin, create_token},
+    {"GET", "/health", health, Access::kOpen},
+    {"GET", "/v1/models", models, Access::kClient},
+    {"GET", "/v1/models/", one_model, Access::kClient},
+    {"POST", "/v1/chat/completions", nullptr, Access::kClient, RequestKind::kChat},
+    {"POST", "/v1/completions", nullptr, Access::kClient, RequestKind::kText},
+    {"GET", "/shoal/v1/status", cluster_status, Access::kAdmin},
+    {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
 };
 
 // The path of a target, without query, percent-decoded (RFC 3986 §2.1); what cannot be decoded stays as it is.
