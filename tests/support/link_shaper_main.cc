@@ -59,12 +59,9 @@ int main(int argc, char** argv) {
         io, numeric(listen), numeric(to), shoal::tests::LinkShape{us(delay_ms), us(jitter_ms), rate_mbit * 1e6});
     shaper->start();
     std::cout << shaper->port() << std::endl;
-    // A pipe or a terminal; a plain file or /dev/null cannot be waited on: then it runs until it is killed.
-    asio::posix::stream_descriptor input(io);
-    boost::system::error_code unwaitable;
-    input.assign(::dup(STDIN_FILENO), unwaitable);
+    asio::posix::stream_descriptor input(io, ::dup(STDIN_FILENO));
     std::string line;
-    if (!unwaitable) obey(input, line, *shaper);
+    obey(input, line, *shaper);
     io.run();
   } catch (const std::exception& error) {
     std::cerr << "shoal-link-shaper: " << error.what() << "\n";
