@@ -24,7 +24,7 @@ ShardFetcher::ShardFetcher(boost::asio::io_context& io, net::Transport& transpor
       timer_(io) {}
 
 void ShardFetcher::start() {
-  handlers_.on_progress(writer_->bytes_done(), writer_->layout().file_bytes);
+  handlers_.on_progress(writer_->bytes_done(), writer_->layout().bytes());
   source_ = SIZE_MAX;
   next_source();
 }
@@ -145,7 +145,7 @@ void ShardFetcher::on_frame(wire::Frame frame) {
       last_trouble_ = status.error().message;
       absent_.insert(request.piece);
     } else {
-      handlers_.on_progress(writer_->bytes_done(), writer_->layout().file_bytes);
+      handlers_.on_progress(writer_->bytes_done(), writer_->layout().bytes());
     }
   }
   fill_window();

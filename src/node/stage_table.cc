@@ -77,7 +77,7 @@ void StageTable::load(const wire::LoadStage& order) {
   }
   sources.push_back(coordinator_());
   log_info("stage {}: layers {}, {} of {} on flash", order.stage.value, order.range.text(),
-           format_size((*writer)->bytes_done()), format_size(layout.file_bytes));
+           format_size((*writer)->bytes_done()), format_size(layout.bytes()));
   ShardFetcher::Handlers handlers;
   handlers.on_progress = [this, stage = order.stage](std::uint64_t done, std::uint64_t total) {
     fetch_done_ = done;
