@@ -16,6 +16,7 @@
 #include "ggml-backend.h"
 #include "ggml-cpu.h"
 #include "ggml.h"
+#include "model/llama_log.h"
 
 namespace shoal::engine {
 namespace {
@@ -155,6 +156,7 @@ std::mutex verdicts_mutex;
 }  // namespace
 
 KernelVerdict probe_kernels(std::uint32_t type) {
+  model::route_llama_log();  // ggml tells stderr of every tensor it repacks
   static std::map<std::uint32_t, KernelVerdict> verdicts;  // facts about this processor: true for the process's life
   std::lock_guard lock(verdicts_mutex);
   auto [found, fresh] = verdicts.try_emplace(type);
