@@ -22,8 +22,11 @@ ClusterState state_of(sched::PlanState state) {
 std::pair<bool, std::string> exactness_of(const PlanStatus& plan, const std::set<std::string>& kernel_families) {
   for (const auto& stage : plan.stages) {
     if (stage.state != StageState::kReady) return {false, "not known before every stage is ready"};
-    if (!stage.exactness.exact)
-      return {false, fmt::format("not exact: {}: {}", stage.node_name, stage.exactness.reason)};
+    if (stage.exactness.exact) continue;
+    std::string_view reason = stage.exactness.reason;
+    constexpr std::string_view kPrefix = "not exact: ";
+    if (reason.starts_with(kPrefix)) reason.remove_prefix(kPrefix.size());
+    return {false, fmt::format("not exact: {}: {}", stage.node_name, reason)};
   }
   if (kernel_families.size() > 1) {
     return {false, fmt::format("not exact: the nodes have {} kernel families, so an answer depends on who computes it",
