@@ -25,8 +25,12 @@ struct Options {
 // One line an event; a bar that redraws itself while a shard comes in, where there is a terminal.
 class Display {
  public:
+  void set_title(std::string title) { title_ = std::move(title); }
+
   void show(const node::NodeEvent& event) {
     using Kind = node::NodeEvent::Kind;
+    // Who we are comes with the first news: a link that is refused leaves one line, the error's.
+    if (std::string title = std::exchange(title_, {}); !title.empty()) std::fprintf(stderr, "%s\n", title.c_str());
     if (event.kind == Kind::kFetching) return show_progress(event);
     end_bar();
     std::fprintf(stderr, "%s\n", event.text.c_str());
@@ -55,6 +59,7 @@ class Display {
     said_loading_ = false;
   }
 
+  std::string title_;
   bool terminal_ = ::isatty(STDERR_FILENO) != 0;
   bool bar_open_ = false;
   bool said_loading_ = false;
@@ -90,8 +95,8 @@ Status join(const Options& options) {
                                         },
                                         [&](const node::NodeEvent& event) { display.show(event); }));
   StopSignals stop(io, options.until_stdin_closes, [&] { io.stop(); });
-  std::fprintf(stderr, "node %s (%s)\n", node->id().short_hex().c_str(),
-               options.name.empty() ? node::device_name().c_str() : options.name.c_str());
+  display.set_title(
+      fmt::format("node {} ({})", node->id().short_hex(), options.name.empty() ? node::device_name() : options.name));
   node->start();
   io.run();
   return result;

@@ -2,7 +2,9 @@
 #include <cstdio>
 
 #include <unistd.h>
+#include <boost/asio/steady_timer.hpp>
 
+#include "base/file.h"
 #include "cli/child_process.h"
 #include "cli/settings_options.h"
 #include "cli/stop_signals.h"
@@ -97,6 +99,64 @@ Result<std::vector<ChildProcess>> start_nodes(const Options& options, coordinato
   return nodes;
 }
 
+// The last line of a node's log: what it said before it ended.
+std::string last_line(const std::filesystem::path& log) {
+  auto read = read_file(log, 1 << 20);
+  std::string text = read.ok() ? *read : std::string();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);  // npos + 1 is 0
+}
+
+// Looks every now and then whether the throw-away shoal can still answer: nobody will mend it, so there is nothing to
+// wait for.
+class Watch {
+ public:
+  Watch(boost::asio::io_context& io, std::vector<ChildProcess>& nodes, const coordinator::Coordinator& coordinator,
+        const std::filesystem::path& directory, std::function<void(Error)> on_trouble)
+      : timer_(io),
+        nodes_(nodes),
+        coordinator_(coordinator),
+        directory_(directory),
+        on_trouble_(std::move(on_trouble)) {
+    look();
+  }
+
+ private:
+  std::optional<Error> trouble() {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (nodes_[i].running()) continue;
+      std::string name = fmt::format("node-{}", i + 1);
+      return Error{ErrorCode::kUnavailable,
+                   fmt::format("{} ended; it said last: {}", name, last_line(directory_ / (name + ".log")))};
+    }
+    // All are there and no plan works: too little memory, or a stage that cannot be loaded.
+    auto status = coordinator_.status();
+    auto away = [](const auto& node) { return node.state != coordinator::NodeState::kConnected; };
+    bool stuck = status.state == coordinator::ClusterState::kNoPlan && status.nodes.size() == nodes_.size() &&
+                 std::none_of(status.nodes.begin(), status.nodes.end(), away);
+    looks_stuck_ = stuck ? looks_stuck_ + 1 : 0;
+    if (looks_stuck_ < kLooksStuckMax) return {};
+    return Error{ErrorCode::kUnavailable, status.why_no_plan};
+  }
+  void look() {
+    if (auto error = trouble()) return on_trouble_(std::move(*error));
+    timer_.expires_after(kLookEvery);
+    timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) look();
+    });
+  }
+
+  static constexpr Duration kLookEvery = std::chrono::milliseconds(200);
+  static constexpr int kLooksStuckMax = 10;  // longer than the scheduler waits for more nodes before it plans
+
+  boost::asio::steady_timer timer_;
+  std::vector<ChildProcess>& nodes_;
+  const coordinator::Coordinator& coordinator_;
+  std::filesystem::path directory_;
+  std::function<void(Error)> on_trouble_;
+  int looks_stuck_ = 0;
+};
+
 Status run(const Options& options) {
   SHOAL_ASSIGN_OR_RETURN(auto directory, TemporaryDirectory::make());
   SHOAL_ASSIGN_OR_RETURN(auto store, coordinator::Store::open(directory.path() / "coordinator"));
@@ -135,6 +195,10 @@ Status run(const Options& options) {
   });
   auto submitted = coordinator->submit(std::move(request), std::make_shared<PrintingSink>(io, result, options.stats));
   if (!submitted.ok()) return submitted.error();
+  Watch watch(io, nodes, *coordinator, directory.path(), [&](Error error) {
+    result = std::move(error);
+    io.stop();
+  });
   io.run();
   return result;
 }
