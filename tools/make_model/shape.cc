@@ -178,6 +178,9 @@ Result<ModelOptions> complete_options(ModelOptions options) {
   if (square && options.head_length * options.heads != options.embedding) {
     return wrong(fmt::format("with --arch {} heads times their length is the embedding", options.architecture));
   }
+  if (options.architecture == "olmoe" && options.kv_heads != options.heads) {
+    return wrong("with --arch olmoe --kv-heads equals --heads");
+  }
   if (options.architecture == "gemma3") options.tied = true;
   if (options.architecture == "olmoe" && options.tied) return wrong("--tied does not go with --arch olmoe");
   if (options.rotary_factors && options.architecture != "llama" && options.architecture != "phi3") {
