@@ -236,14 +236,15 @@ class Shoal:
     ends and the directory goes; when an exception passes, the logs are shown first.
     """
 
-    def __init__(self, model_path, nodes=2, context=512, serve_args=(), node_args=(), memory="1GiB", wait=True):
+    def __init__(self, model_path, nodes=2, context=512, serve_args=(), node_args=(), memory="1GiB", nodes_min=None,
+                 wait=True):
         self.model = model_path
         self.nodes = []
         self.node_args = list(node_args)
         self.memory = memory
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="shoal-e2e."))
         self.state = self.directory / "coordinator"
-        self.serve_args = ["--context", str(context), "--nodes", str(max(nodes, 1)), *map(str, serve_args)]
+        self.serve_args = ["--context", str(context), "--nodes", str(nodes_min or max(nodes, 1)), *map(str, serve_args)]
         self.cluster = "127.0.0.1:0"
         self.coordinator = None
         try:

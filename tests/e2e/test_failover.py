@@ -1,0 +1,118 @@
+"""Nodes that die, links that cannot be had: the answer stays the same."""
+
+import threading
+import unittest
+
+from shoal import HttpError, ShoalTestCase, model, wait_until
+
+PROMPT = "Once upon a time there was a fisherman"
+
+
+class Failover(ShoalTestCase):
+    def test_node_dies_in_the_middle(self):
+        """kill -9 of each of three nodes in turn, streams running: they pause and end with the text of an undisturbed run."""
+        shoal = self.start(model(), nodes=3, context=1024, serve_args=["--kv-tokens", 4096])
+        prompts = [PROMPT, "The quick brown fox", "1, 2, 3,"]
+        expected = [shoal.complete(prompt, max_tokens=400) for prompt in prompts]
+        for victim in list(shoal.nodes):
+            with self.subTest(victim=victim.name):
+                streams = [shoal.stream_completion(prompt, max_tokens=400) for prompt in prompts]
+                for stream in streams:
+                    stream.read_until(20)
+                self.assertEqual(shoal.status()["sequences_live"], 3)
+                victim.kill()
+                self.assertEqual([stream.finish() for stream in streams], expected)
+                shoal.wait_serving(stages=2)
+                shoal.wait_idle()
+                shoal.restart_node(victim)
+                shoal.wait_status(lambda status: all(n["state"] == "connected" for n in status["nodes"]), "the node back")
+
+    def test_all_die_and_come_back(self):
+        """With no node left a stream waits, and goes on when the nodes are back."""
+        shoal = self.start(model(), nodes=2, context=1024)
+        expected = shoal.complete(PROMPT, max_tokens=400)
+        stream = shoal.stream_completion(PROMPT, max_tokens=400)
+        stream.read_until(20)
+        for node in list(shoal.nodes):
+            node.kill()
+        status = shoal.wait_status(lambda status: status["state"] == "no plan", "the plan gone")
+        self.assertNotEqual(status["why_no_plan"], "")
+        self.assertEqual(status["sequences_waiting"] + status["sequences_live"], 1)
+        for node in list(shoal.nodes):
+            shoal.restart_node(node)
+        self.assertEqual(stream.finish(), expected)
+
+    def test_coordinator_ends_while_a_request_waits(self):
+        """A request that waits for nodes ends with a typed error, or a closed connection, when the coordinator stops."""
+        shoal = self.start(model(), nodes=1)
+        shoal.nodes[0].kill()
+        shoal.wait_status(lambda status: status["state"] == "no plan", "the plan gone")
+        outcome = []
+
+        def ask():
+            try:
+                outcome.append(shoal.completion(PROMPT))
+            except (HttpError, OSError) as error:  # http.client's exceptions on a closed connection are OSErrors
+                outcome.append(error)
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        shoal.wait_status(lambda status: status["sequences_waiting"] == 1, "the request waiting")
+        self.assertEqual(shoal.coordinator.stop(), 0)
+        asking.join(10)
+        self.assertFalse(asking.is_alive())
+        self.assertIsInstance(outcome[0], (HttpError, OSError))
+
+
+class WaysOfHiddenStates(ShoalTestCase):
+    def test_node_to_node(self):
+        """With direct links nothing passes through the coordinator."""
+        shoal = self.start(model(), nodes=4)
+        shoal.complete(PROMPT)
+        status = shoal.status()
+        self.assertEqual([stage["link_to_next"] for stage in status["plan"]["stages"]], ["direct"] * 3 + ["none"])
+        self.assertEqual(status["relayed_bytes"], 0)
+
+    def test_through_the_coordinator(self):
+        """Where direct links cannot be had (as with access-point isolation) the coordinator relays: same answer."""
+        shoal = self.start(model(), nodes=0, nodes_min=3)
+        for _ in range(3):
+            # Peers are told the addresses of the machine; the node listens on one that is not among them.
+            shoal.add_node(listen="127.0.0.2:0")
+        shoal.wait_serving()
+        text = shoal.complete(PROMPT)
+        status = shoal.wait_status(
+            lambda status: [stage["link_to_next"] for stage in status["plan"]["stages"]] == ["relay", "relay", "none"],
+            "both links relayed")
+        # At least the hidden states of the answer's tokens, 256 f32 each, over two links.
+        self.assertGreater(status["relayed_bytes"], 2 * 24 * 256 * 4)
+        direct = self.start(model(), nodes=3)
+        self.assertEqual(direct.complete(PROMPT), text)
+
+
+class Idle(ShoalTestCase):
+    def test_idle_shoal_rests(self):
+        """Coordinator and four nodes, idle: under 2 % of a core together."""
+        shoal = self.start(model(), nodes=4)
+        shoal.complete(PROMPT)
+        shoal.wait_idle()
+        processes = [shoal.coordinator, *shoal.nodes]
+        uptime = lambda: shoal.status()["uptime_s"]  # noqa: E731
+        # Links stay warm for two seconds after a step: not idle yet.
+        settled = uptime() + 2.5
+        wait_until(lambda: uptime() > settled, "the links dozing", pause=0.25)
+        before = sum(process.cpu_s() for process in processes)
+        begin = uptime()
+        wait_until(lambda: uptime() > begin + 6, "six seconds over", seconds=15, pause=1)
+        used = sum(process.cpu_s() for process in processes) - before
+        self.assertLess(used / (uptime() - begin), 0.02)
+
+    def test_nothing_is_left_running(self):
+        """After a coordinator and its nodes were asked to end, all have ended with 0."""
+        shoal = self.start(model(), nodes=2)
+        shoal.complete(PROMPT)
+        self.assertEqual([process.stop() for process in [*shoal.nodes, shoal.coordinator]], [0, 0, 0])
+
+
+if __name__ == "__main__":
+    unittest.main()
