@@ -3,7 +3,7 @@
 PRESET ?= release
 BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
-CTEST = ctest --test-dir $(BUILD) --output-on-failure -j 1 --no-tests=error
+CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
 .PHONY: all demo test unit e2e asan tsan fuzz lint format bench bench-full tools clean help
 
@@ -23,7 +23,7 @@ tools: setup-test llama ## everything of a preset: tests, test tools, benchmarks
 	@cmake --build $(BUILD) -j $(JOBS)
 
 unit: tools ## the unit tests of PRESET
-	@$(CTEST) -L unit
+	@$(CTEST) -L unit -j $(JOBS)
 
 e2e: tools ## the end-to-end tests of PRESET: real processes, real sockets
 	@$(CTEST) -L e2e

@@ -18,8 +18,8 @@ using Time = ShoalEpoch::time_point;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Time now() const = 0;                      // monotonic
-  virtual std::int64_t unix_seconds() const = 0;     // wall clock, for what outlives the process
+  virtual Time now() const = 0;                   // monotonic
+  virtual std::int64_t unix_seconds() const = 0;  // wall clock, for what outlives the process
 };
 
 class SystemClock final : public Clock {
@@ -28,7 +28,8 @@ class SystemClock final : public Clock {
     return Time(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
   }
   std::int64_t unix_seconds() const override {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
   }
 };
 

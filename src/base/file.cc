@@ -93,8 +93,8 @@ Result<std::string> read_file(const fs::path& path, std::uint64_t size_max) {
   SHOAL_ASSIGN_OR_RETURN(FileDescriptor file, FileDescriptor::open_read(path));
   SHOAL_ASSIGN_OR_RETURN(std::uint64_t size, file.size(path));
   if (size > size_max) {
-    return Error{ErrorCode::kInvalidArgument, fmt::format("{} has {} bytes, more than the {} that make sense here",
-                                                          path.string(), size, size_max)};
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{} has {} bytes, more than the {} that make sense here", path.string(), size, size_max)};
   }
   std::string content(size, '\0');
   SHOAL_RETURN_IF_ERROR(file.read_at(0, {reinterpret_cast<std::uint8_t*>(content.data()), content.size()}, path));

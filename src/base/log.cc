@@ -8,11 +8,16 @@ namespace {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-    case LogLevel::kOff: break;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      break;
   }
   return spdlog::level::off;
 }
@@ -30,8 +35,14 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-void log_start(LogLevel level) { logger().set_level(to_spdlog(level)); }
-bool log_enabled(LogLevel level) { return logger().should_log(to_spdlog(level)); }
-void log_line(LogLevel level, std::string_view line) { logger().log(to_spdlog(level), "{}", line); }
+void log_start(LogLevel level) {
+  logger().set_level(to_spdlog(level));
+}
+bool log_enabled(LogLevel level) {
+  return logger().should_log(to_spdlog(level));
+}
+void log_line(LogLevel level, std::string_view line) {
+  logger().log(to_spdlog(level), "{}", line);
+}
 
 }  // namespace shoal

@@ -1,5 +1,6 @@
 // The process's log: one line an event, to stderr, through spdlog. Thread-safe.
-// Levels: error (somebody must act), warning (it healed or will), info (what happened to which device), debug (every step).
+// Levels: error (somebody must act), warning (it healed or will), info (what happened to which device), debug (every
+// step).
 #pragma once
 
 #include <string>

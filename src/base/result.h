@@ -89,10 +89,10 @@ using Status = Result<void>;
 }  // namespace shoal
 
 // Leaves the function with the error of `expression` (a Status), if it has one.
-#define SHOAL_RETURN_IF_ERROR(expression)                                             \
-  do {                                                                                \
-    auto shoal_status = (expression);                                                 \
-    if (!shoal_status.ok()) return ::shoal::Error(std::move(shoal_status).error());   \
+#define SHOAL_RETURN_IF_ERROR(expression)                                           \
+  do {                                                                              \
+    auto shoal_status = (expression);                                               \
+    if (!shoal_status.ok()) return ::shoal::Error(std::move(shoal_status).error()); \
   } while (false)
 
 #define SHOAL_CONCAT_INNER(a, b) a##b
@@ -102,5 +102,5 @@ using Status = Result<void>;
   SHOAL_ASSIGN_OR_RETURN_INNER(SHOAL_CONCAT(shoal_result_, __LINE__), declaration, expression)
 #define SHOAL_ASSIGN_OR_RETURN_INNER(result, declaration, expression)   \
   auto result = (expression);                                           \
-  if (!result.ok()) return ::shoal::Error(std::move(result).error());   \
-  declaration = std::move(result).value()
+  if (!(result).ok()) return ::shoal::Error(std::move(result).error()); \
+  declaration = std::move(result).value() /* NOLINT(bugprone-macro-parentheses): a declaration takes none */

@@ -46,6 +46,8 @@ Digest Sha256::finish() {
   return digest;
 }
 
-Digest Sha256::of(ByteSpan bytes) { return Sha256().update(bytes).finish(); }
+Digest Sha256::of(ByteSpan bytes) {
+  return Sha256().update(bytes).finish();
+}
 
 }  // namespace shoal

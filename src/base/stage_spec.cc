@@ -14,7 +14,11 @@ std::optional<Enum> parse(const std::array<std::string_view, N>& names, std::str
 
 }  // namespace
 
-std::optional<KvType> parse_kv_type(std::string_view text) { return parse<KvType>(kKvTypeNames, text); }
-std::optional<ExactMode> parse_exact_mode(std::string_view text) { return parse<ExactMode>(kExactModeNames, text); }
+std::optional<KvType> parse_kv_type(std::string_view text) {
+  return parse<KvType>(kKvTypeNames, text);
+}
+std::optional<ExactMode> parse_exact_mode(std::string_view text) {
+  return parse<ExactMode>(kExactModeNames, text);
+}
 
 }  // namespace shoal

@@ -34,8 +34,12 @@ enum class ExactMode : std::uint8_t { kAuto, kOn, kOff };
 inline constexpr std::array<std::string_view, 2> kKvTypeNames = {"f16", "q8_0"};
 inline constexpr std::array<std::string_view, 3> kExactModeNames = {"auto", "on", "off"};
 
-inline std::string_view to_string(KvType type) { return kKvTypeNames[static_cast<std::size_t>(type)]; }
-inline std::string_view to_string(ExactMode mode) { return kExactModeNames[static_cast<std::size_t>(mode)]; }
+inline std::string_view to_string(KvType type) {
+  return kKvTypeNames[static_cast<std::size_t>(type)];
+}
+inline std::string_view to_string(ExactMode mode) {
+  return kExactModeNames[static_cast<std::size_t>(mode)];
+}
 std::optional<KvType> parse_kv_type(std::string_view text);
 std::optional<ExactMode> parse_exact_mode(std::string_view text);
 
