@@ -100,7 +100,9 @@ using Status = Result<void>;
 // SHOAL_ASSIGN_OR_RETURN(auto x, f()): x is f()'s value, or the function is left with its error.
 #define SHOAL_ASSIGN_OR_RETURN(declaration, expression) \
   SHOAL_ASSIGN_OR_RETURN_INNER(SHOAL_CONCAT(shoal_result_, __LINE__), declaration, expression)
-#define SHOAL_ASSIGN_OR_RETURN_INNER(result, declaration, expression)   \
-  auto result = (expression);                                           \
-  if (!(result).ok()) return ::shoal::Error(std::move(result).error()); \
-  declaration = std::move(result).value() /* NOLINT(bugprone-macro-parentheses): a declaration takes none */
+// NOLINTBEGIN(bugprone-macro-parentheses): a name and a declaration take none.
+#define SHOAL_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
+  auto result = (expression);                                         \
+  if (!result.ok()) return ::shoal::Error(std::move(result).error()); \
+  declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)
