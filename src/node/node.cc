@@ -15,6 +15,18 @@ constexpr Duration kDialMax = std::chrono::seconds(3);
 constexpr Duration kDiscoveryWindow = std::chrono::seconds(2);
 constexpr std::size_t kAcceptedLinksMax = 256;
 
+// Addresses that the coordinator announces and `endpoints` lacks.
+void add_endpoints(std::vector<net::Endpoint>& endpoints, const std::vector<net::Announcement>& found,
+                   const NodeId& id) {
+  for (const auto& announcement : found) {
+    if (announcement.id != id) continue;
+    for (const auto& endpoint : announcement.endpoints) {
+      bool known = std::find(endpoints.begin(), endpoints.end(), endpoint) != endpoints.end();
+      if (!known && endpoints.size() < wire::kAddressesMax) endpoints.push_back(endpoint);
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeOptions options,
@@ -96,10 +108,7 @@ void Node::tell(NodeEvent event) {
 
 void Node::pair(std::size_t index) {
   const auto& endpoints = options_.join_link->endpoints;
-  if (index >= endpoints.size()) {
-    if (endpoints.empty()) pairing_error_ = {ErrorCode::kInvalidArgument, "the join link names no address"};
-    return on_fatal_(pairing_error_);
-  }
+  if (index >= endpoints.size()) return pair_by_discovery();
   transport_.dial(endpoints[index], options_.join_link->coordinator, kDialMax,
                   [this, alive = alive_, index](Result<std::shared_ptr<net::Link>> link) {
                     if (!*alive) return;
@@ -109,24 +118,34 @@ void Node::pair(std::size_t index) {
                   });
 }
 
+// No address of the link answers (or it names none): the coordinator may announce itself under its key. Asked once.
+void Node::pair_by_discovery() {
+  if (std::exchange(pairing_looked_around_, true)) return on_fatal_(pairing_error_);
+  net::discover(io_, kDiscoveryWindow, [this, alive = alive_](Result<std::vector<net::Announcement>> found) {
+    if (!*alive) return;
+    auto& endpoints = options_.join_link->endpoints;
+    std::size_t known = endpoints.size();
+    if (found.ok()) add_endpoints(endpoints, *found, options_.join_link->coordinator);
+    if (pairing_error_.message.empty()) {
+      pairing_error_ = {ErrorCode::kUnavailable,
+                        "the join link names no address and its coordinator announces none here"};
+    }
+    pair(known);
+  });
+}
+
 void Node::on_pairing_link(std::shared_ptr<net::Link> link, std::size_t index) {
   control_ = std::move(link);
   net::Link::Handlers handlers;
   handlers.on_frame = [this, alive = alive_, index](wire::Frame frame) {
-    if (!*alive) return;
-    if (const auto* reject = std::get_if<wire::Reject>(&frame.message)) {
-      pairing_error_ = {reject->code, reject->message};
-    } else if (const auto* accepted = std::get_if<wire::JoinAccepted>(&frame.message)) {
-      paired(options_.join_link->endpoints[index], accepted->coordinator_name);
-    }
+    const auto* accepted = std::get_if<wire::JoinAccepted>(&frame.message);
+    if (*alive && accepted) paired(options_.join_link->endpoints[index], accepted->coordinator_name);
   };
   handlers.on_closed = [this, alive = alive_](const Error& error) {
     if (!*alive || membership_) return;
     control_.reset();
-    if (pairing_error_.message.empty()) pairing_error_ = error;
-    on_fatal_(pairing_error_);
+    on_fatal_(error);  // a refusal's own words, when it was one
   };
-  pairing_error_ = {};
   control_->start(std::move(handlers));
   control_->send(wire::JoinRequest{options_.join_link->secret, options_.name});
 }
@@ -160,18 +179,7 @@ void Node::connect(std::size_t index) {
 void Node::look_around() {
   net::discover(io_, kDiscoveryWindow, [this, alive = alive_](Result<std::vector<net::Announcement>> found) {
     if (!*alive) return;
-    if (found.ok()) {
-      for (const auto& announcement : *found) {
-        if (announcement.id != membership_->coordinator || announcement.endpoints.empty()) continue;
-        auto& endpoints = membership_->endpoints;
-        for (const auto& endpoint : announcement.endpoints) {
-          if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end() &&
-              endpoints.size() < wire::kAddressesMax) {
-            endpoints.push_back(endpoint);
-          }
-        }
-      }
-    }
+    if (found.ok()) add_endpoints(membership_->endpoints, *found, membership_->coordinator);
     retry_later("no address of the coordinator answers");
   });
 }
@@ -249,8 +257,6 @@ void Node::on_control_frame(wire::Frame frame) {
     auto inner = wire::decode_frame(frame.raw);
     auto* relayed = inner.ok() ? std::get_if<wire::Step>(&inner->message) : nullptr;
     if (relayed && stages_.knows_peer(relay->peer)) stages_.on_step(std::move(*relayed), std::move(inner->raw));
-  } else if (const auto* reject = std::get_if<wire::Reject>(&message)) {
-    log_error("the coordinator refuses this node: {}", reject->message);
   }
 }
 

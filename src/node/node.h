@@ -62,6 +62,7 @@ class Node {
        std::function<void(const NodeEvent&)> on_event);
 
   void pair(std::size_t endpoint);
+  void pair_by_discovery();
   void on_pairing_link(std::shared_ptr<net::Link> link, std::size_t endpoint);
   void paired(const net::Endpoint& endpoint, std::string coordinator_name);
 
@@ -93,6 +94,7 @@ class Node {
   bool welcomed_ = false;
   bool told_disconnected_ = false;
   Error pairing_error_;
+  bool pairing_looked_around_ = false;
   boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer telemetry_timer_;
   Duration retry_pause_ = kRetryMin;

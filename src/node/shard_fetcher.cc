@@ -128,7 +128,6 @@ void ShardFetcher::fill_window() {
 
 void ShardFetcher::on_frame(wire::Frame frame) {
   const auto* data = std::get_if<wire::PieceData>(&frame.message);
-  if (const auto* reject = std::get_if<wire::Reject>(&frame.message)) return leave_source(reject->message);
   if (data == nullptr || in_flight_.empty()) return leave_source("an answer that was not asked for");
   Request request = in_flight_.front();
   in_flight_.pop_front();
