@@ -12,7 +12,6 @@ namespace {
 
 constexpr double kImpossible = std::numeric_limits<double>::infinity();
 constexpr std::uint64_t kBytesMax = std::numeric_limits<std::uint64_t>::max();
-constexpr std::size_t kStagesExplainedMax = 32;
 
 std::uint64_t add(std::uint64_t a, std::uint64_t b) {
   return a > kBytesMax - b ? kBytesMax : a + b;
@@ -231,16 +230,20 @@ std::string name_of(const NodeProfile& node) {
 
 std::string explain(const Plan& plan, const std::vector<NodeProfile>& nodes, const std::vector<std::size_t>& order,
                     std::uint32_t layer_count) {
-  std::string text = fmt::format("{} hold {} layers:", nodes_text(plan.stages.size()), layer_count);
-  for (std::size_t i = 0; i < plan.stages.size() && i < kStagesExplainedMax; ++i) {
-    const PlannedStage& stage = plan.stages[i];
-    const NodeProfile& node = nodes[order[i]];
-    text += fmt::format("{} {} has {} ({} of {}, {:.0f} %)", i == 0 ? "" : ",", name_of(node), stage.range.text(),
-                        format_size(stage.memory_bytes), format_size(node.memory_bytes_max),
-                        100.0 * static_cast<double>(stage.memory_bytes) /
-                            static_cast<double>(std::max<std::uint64_t>(node.memory_bytes_max, 1)));
+  std::size_t fullest = 0;
+  auto fullness = [&](std::size_t i) {
+    return static_cast<double>(plan.stages[i].memory_bytes) /
+           static_cast<double>(std::max<std::uint64_t>(nodes[order[i]].memory_bytes_max, 1));
+  };
+  for (std::size_t i = 1; i < plan.stages.size(); ++i) {
+    if (fullness(i) > fullness(fullest)) fullest = i;
   }
-  if (plan.stages.size() > kStagesExplainedMax) text += ", and so on";
+  const PlannedStage& stage = plan.stages[fullest];
+  const NodeProfile& node = nodes[order[fullest]];
+  std::string text = fmt::format("{} {} {} layers; the fullest is {} with layers {} ({} of {}, {:.0f} %)",
+                                 nodes_text(plan.stages.size()), plan.stages.size() == 1 ? "holds" : "hold",
+                                 layer_count, name_of(node), stage.range.text(), format_size(stage.memory_bytes),
+                                 format_size(node.memory_bytes_max), 100.0 * fullness(fullest));
   if (!plan.left_out.empty()) {
     text += fmt::format("; {} left out: {}", nodes_text(plan.left_out.size()),
                         plan.stages.size() == layer_count ? "there are no more layers to share"
