@@ -51,7 +51,7 @@ struct PlannedStage {
 struct Plan {
   std::vector<PlannedStage> stages;  // in pipeline order, covering all layers once
   std::vector<NodeId> left_out;      // nodes that host nothing
-  std::string explanation;           // a few sentences for a person: who holds what, how full, who was left out and why
+  std::string explanation;           // for a person: how many nodes hold it, the fullest, who was left out and why
 };
 
 // The order of `nodes` does not matter: equal inputs give equal plans. kResourceExhausted: it does not fit on all nodes
