@@ -162,7 +162,7 @@ TEST_F(StageTest, ImportOfBadKvIsRefused) {
 }
 
 TEST_F(StageTest, LoadingBadFilesIsRefused) {
-  const auto folder = models_folder();
+  const auto& folder = models_folder();
   const auto expect_error = [&](const std::filesystem::path& path) {
     auto stage = Stage::load(path, true, true, options_);
     ASSERT_FALSE(stage.ok()) << path;

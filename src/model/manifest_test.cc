@@ -314,7 +314,7 @@ TEST(BadManifest, Tensors) {
     gguf.tensors[0].type = type;
     expect_refused(gguf, ErrorCode::kCorrupt, "impossible shape");
   }
-  for (std::vector<std::uint64_t> shape : {std::vector<std::uint64_t>{0, 3}, {8, UINT64_MAX}, {1ull << 62, 8}}) {
+  for (const std::vector<std::uint64_t>& shape : {std::vector<std::uint64_t>{0, 3}, {8, UINT64_MAX}, {1ull << 62, 8}}) {
     gguf = good_file();
     gguf.tensors[0].shape = shape;
     expect_refused(gguf, ErrorCode::kCorrupt, "impossible shape");
