@@ -1,33 +1,32 @@
 #!/bin/bash
 # clang-format (nothing to change) and clang-tidy (nothing to say) over Shoal's own sources.
+# What was clean is remembered in the cache by its content and that of all headers, and not read again.
 set -euo pipefail
-here=$(cd "$(dirname "$0")/.." && pwd)
-cd "$here"
+cd "$(dirname "$0")/.."
 build=build/release
 cmake --preset release -DSHOAL_TESTS=ON >/dev/null
-cmake --build "$build" -j "$(nproc)" --target shoal_proto
+cmake --build "$build" -j "$(nproc)" --target shoal_proto >/dev/null
+
 mapfile -t sources < <(git ls-files '*.cc' '*.h')
-if ! clang-format --dry-run -Werror "${sources[@]}" 2>/tmp/shoal-format.$$; then
-  grep -m 5 error: /tmp/shoal-format.$$ >&2 || true
-  rm -f /tmp/shoal-format.$$
+if ! findings=$(clang-format --dry-run -Werror "${sources[@]}" 2>&1); then
+  grep -m 5 'error:' <<<"$findings" >&2 || true
   echo "lint: run make format" >&2
   exit 1
 fi
-rm -f /tmp/shoal-format.$$
-# A file that was clean and has not changed, nor any header, is not read again.
-stamps=$build/tidy
+
+export stamps=${SHOAL_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/shoal}/lint
+export build
 mkdir -p "$stamps"
-headers=$( { git ls-files -s '*.h' '*.proto' .clang-tidy; git diff HEAD -- '*.h' '*.proto' .clang-tidy; } | sha256sum | cut -c1-16)
-todo=()
-for source in $(git ls-files 'src/*.cc' 'tools/*.cc'); do
-  stamp=$stamps/$(echo "$source" | tr / _).$(sha256sum "$source" | cut -c1-16).$headers
-  [ -f "$stamp" ] || todo+=("$source")
-done
-if [ ${#todo[@]} -gt 0 ]; then
-  printf '%s\n' "${todo[@]}" | xargs -P "$(nproc)" -I{} sh -c 'clang-tidy --quiet -p '"$build"' "$1" 2>/dev/null || { echo "lint: $1" >&2; exit 255; }' _ {}
-  for source in "${todo[@]}"; do
-    rm -f "$stamps/$(echo "$source" | tr / _)".*
-    : >"$stamps/$(echo "$source" | tr / _).$(sha256sum "$source" | cut -c1-16).$headers"
-  done
-fi
+find "$stamps" -type f -mtime +30 -delete
+common=$(git ls-files '*.h' '*.proto' .clang-tidy | xargs cat | sha256sum)
+export common
+tidy() { # source
+  local stamp
+  stamp=$stamps/$( { echo "$common $1"; cat "$1"; } | sha256sum | cut -c1-32)
+  [ -f "$stamp" ] && return 0
+  clang-tidy --quiet -p "$build" "$1" 2>/dev/null || { echo "lint: clang-tidy has findings in $1" >&2; return 1; }
+  : >"$stamp"
+}
+export -f tidy
+git ls-files 'src/*.cc' 'tools/*.cc' | xargs -P "$(nproc)" -I{} bash -c 'tidy {}'
 echo "lint: ${#sources[@]} files clean"
