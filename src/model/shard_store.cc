@@ -73,6 +73,19 @@ Result<Digest> hash_run(const FileDescriptor& file, const fs::path& name, std::u
 
 }  // namespace
 
+Result<std::vector<std::size_t>> damaged_pieces(const ShardLayout& layout, const fs::path& file,
+                                                const std::function<bool()>& stop) {
+  SHOAL_ASSIGN_OR_RETURN(FileDescriptor open, FileDescriptor::open_read(file));
+  std::vector<std::size_t> damaged;
+  for (std::size_t i = 0; i < layout.pieces.size(); ++i) {
+    if (stop()) return Error{ErrorCode::kCancelled, "the check of " + file.string() + " was given up"};
+    const Piece& piece = layout.pieces[i];
+    auto found = hash_run(open, file, piece.offset, piece.size_bytes);
+    if (!found.ok() || *found != piece.sha256) damaged.push_back(i);  // what cannot be read is damaged as well
+  }
+  return damaged;
+}
+
 // --- ShardWriter ---------------------------------------------------------------------------------------------------
 
 ShardWriter::ShardWriter(ShardStore& store, ShardLayout layout, fs::path directory)
@@ -302,6 +315,24 @@ void ShardStore::add_model(const Manifest& manifest, const std::vector<Digest>& 
     const Tensor& tensor = manifest.tensors[i];
     pieces_.emplace(tensor_hashes[i], PieceLocation{manifest.files[tensor.file], tensor.offset, tensor.size_bytes});
   }
+}
+
+Status ShardStore::drop_pieces(const Digest& shard_id, const std::vector<std::size_t>& pieces) {
+  auto found = shards_.find(shard_id);
+  if (found == shards_.end()) return Error{ErrorCode::kNotFound, "there is no shard " + shard_id.hex()};
+  fs::path directory = folder(shard_id);
+  SHOAL_ASSIGN_OR_RETURN(FileDescriptor done, FileDescriptor::open_write(directory / "done"));
+  constexpr std::uint8_t kMissing = 0;
+  for (std::size_t index : pieces) {
+    if (index >= found->second.pieces.size()) return Error{ErrorCode::kInvalidArgument, "a shard has no such piece"};
+    SHOAL_RETURN_IF_ERROR(done.write_at(index, ByteSpan(&kMissing, 1), directory / "done"));
+    const Piece& piece = found->second.pieces[index];
+    std::erase_if(pieces_, [&](const auto& entry) {
+      return entry.first == piece.sha256 && entry.second.file.parent_path() == directory &&
+             entry.second.offset == piece.offset;
+    });
+  }
+  return sync(done, directory / "done");
 }
 
 std::vector<Digest> ShardStore::shards() const {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,12 @@ struct PieceLocation {
 };
 
 class ShardStore;
+
+// Indices of the pieces whose bytes in `file` are not what the layout says: flash decays, files get changed. Reads
+// every byte (some 0.5 to 2 GB/s where the file is cached); any thread. `stop` is asked between pieces and ends the
+// check with kCancelled.
+Result<std::vector<std::size_t>> damaged_pieces(const ShardLayout& layout, const std::filesystem::path& file,
+                                                const std::function<bool()>& stop);
 
 // One shard on its way to being complete. At most one writer a shard; the store outlives it.
 class ShardWriter {
@@ -92,6 +99,9 @@ class ShardStore {
 
   // Makes the tensors of a whole model file known as pieces (nothing is copied): what `--model FILE` of a node does.
   void add_model(const Manifest& manifest, const std::vector<Digest>& tensor_hashes);
+
+  // Pieces that damaged_pieces() found: missing from now on, to be fetched again. No writer of the shard may be open.
+  Status drop_pieces(const Digest& shard_id, const std::vector<std::size_t>& pieces);
 
   // Shards on flash, complete or not, in the order of their ids; the layout of one; and the removal of one that no
   // stage and no writer uses (kNotFound when there is none).

@@ -182,6 +182,40 @@ TEST_F(Stored, AModelThatChangedIsNotBelieved) {
   EXPECT_EQ(cut({0, 2}).sources[writer->missing()[1]].name, "blk.0.attn_q.weight");
 }
 
+// Bytes that changed on flash after they were marked: found by a check, missing afterwards, and only they.
+TEST_F(Stored, DamageOnFlashIsFoundAndMended) {
+  LayerRange range{1, 3};
+  auto store = open_store();
+  auto writer = open_shard(*store, range);
+  for (std::size_t piece : writer->missing()) deliver(*writer, range, piece);
+  auto path = writer->path();
+  writer.reset();
+  ShardLayout whole = layout(range);
+  auto go_on = [] { return false; };
+  EXPECT_EQ(*damaged_pieces(whole, path, go_on), std::vector<std::size_t>());
+  EXPECT_EQ(damaged_pieces(whole, path, [] { return true; }).error().code, ErrorCode::kCancelled);
+
+  const std::vector<std::size_t> damaged = {0, 4};
+  {
+    auto file = FileDescriptor::open_write(path);
+    for (std::size_t piece : damaged) {
+      Bytes byte = bytes_of(range, piece);
+      byte[10] ^= 1;
+      ASSERT_TRUE(file->write_at(whole.pieces[piece].offset + 10, ByteSpan(byte).subspan(10, 1), path).ok());
+    }
+  }
+  EXPECT_EQ(*damaged_pieces(whole, path, go_on), damaged);
+  ASSERT_TRUE(store->drop_pieces(whole.id(), damaged).ok());
+  EXPECT_FALSE(store->find(whole.pieces[4].sha256));
+  EXPECT_TRUE(store->find(whole.pieces[3].sha256));
+  writer = open_shard(*store, range);
+  EXPECT_EQ(writer->missing(), damaged);
+  for (std::size_t piece : damaged) deliver(*writer, range, piece);
+  expect_same_as_cut(path, range);
+  EXPECT_EQ(store->drop_pieces(layout({0, 1}).id(), {0}).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(store->drop_pieces(whole.id(), {9999}).error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST_F(Stored, DamagedFoldersAreRemovedAndOthersLeftAlone) {
   ShardLayout whole = layout({0, 2});
   {

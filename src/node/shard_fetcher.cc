@@ -35,6 +35,11 @@ void ShardFetcher::cancel() {
   if (link_) link_->close();
 }
 
+void ShardFetcher::tell_source() {
+  if (source_bytes_ > 0) log_info("fetched {} from {}", format_size(source_bytes_), sources_[source_].name);
+  source_bytes_ = 0;
+}
+
 void ShardFetcher::finish(Result<std::filesystem::path> result) {
   if (finished_) return;
   cancel();
@@ -43,6 +48,7 @@ void ShardFetcher::finish(Result<std::filesystem::path> result) {
 
 void ShardFetcher::next_source() {
   if (finished_) return;
+  tell_source();
   if (writer_->complete()) return finish(writer_->path());
   ++source_;  // SIZE_MAX, before the first, becomes 0
   if (source_ >= sources_.size()) {
@@ -144,6 +150,7 @@ void ShardFetcher::on_frame(wire::Frame frame) {
       last_trouble_ = status.error().message;
       absent_.insert(request.piece);
     } else {
+      source_bytes_ += expected;
       handlers_.on_progress(writer_->bytes_done(), writer_->layout().bytes());
     }
   }

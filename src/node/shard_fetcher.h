@@ -56,6 +56,7 @@ class ShardFetcher : public std::enable_shared_from_this<ShardFetcher> {
   void leave_source(const std::string& why);
   void finish(Result<std::filesystem::path> result);
   void arm_deadline();
+  void tell_source();  // in the log: how much came from the source that is left
 
   boost::asio::io_context& io_;
   net::Transport& transport_;
@@ -73,6 +74,7 @@ class ShardFetcher : public std::enable_shared_from_this<ShardFetcher> {
   std::uint64_t offset_next_ = 0;  // within wanted_[wanted_next_]
   std::set<std::size_t> absent_;   // pieces this source could not give
   std::deque<Request> in_flight_;
+  std::uint64_t source_bytes_ = 0;
   std::string last_trouble_;
 };
 

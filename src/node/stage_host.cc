@@ -59,12 +59,20 @@ void StageHost::post(std::function<void()> callback) {
 }
 
 void StageHost::run() {
+  if (load_.verify) {
+    auto damaged = model::damaged_pieces(*load_.verify, load_.shard, [this] { return stopping_.load(); });
+    if (!damaged.ok()) return post([on_loaded = handlers_.on_loaded, error = damaged.error()] { on_loaded(error); });
+    if (!damaged->empty()) {
+      return post(
+          [on_loaded = handlers_.on_loaded, loaded = Loaded{{}, {}, std::move(*damaged)}] { on_loaded(loaded); });
+    }
+  }
   auto stage = engine::Stage::load(load_.shard, load_.is_first, load_.is_last, load_.options);
   if (!stage.ok()) {
     post([on_loaded = handlers_.on_loaded, error = stage.error()] { on_loaded(error); });
     return;
   }
-  post([on_loaded = handlers_.on_loaded, loaded = Loaded{(*stage)->memory(), (*stage)->exactness()}] {
+  post([on_loaded = handlers_.on_loaded, loaded = Loaded{(*stage)->memory(), (*stage)->exactness(), {}}] {
     on_loaded(loaded);
   });
   while (true) {

@@ -22,6 +22,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "engine/stage.h"
+#include "model/shard_store.h"
 
 namespace shoal::node {
 
@@ -33,6 +34,7 @@ struct StageLoad {
   bool is_first = false;
   bool is_last = false;
   std::filesystem::path shard;
+  std::optional<model::ShardLayout> verify;  // every piece is hashed before the shard is loaded
   engine::StageOptions options;
 };
 
@@ -56,6 +58,8 @@ class StageHost {
   struct Loaded {
     StageMemory memory;
     ExactnessReport exactness;
+    std::vector<std::size_t>
+        damaged;  // not empty: nothing was loaded, these pieces of the shard are not what they were
   };
   // Both are called on the io thread, never after the host is destroyed.
   struct Handlers {

@@ -25,6 +25,11 @@ engine::Row to_engine(const wire::StepRow& row) {
   if (row.logits != 0) out.logits = row.logits == wire::kAllLogits ? engine::kAllLogits : row.logits;
   return out;
 }
+model::ShardLayout layout_of(const wire::LoadStage& order) {
+  model::ShardLayout layout{order.range, order.shard_bytes, {}};
+  for (const auto& piece : order.pieces) layout.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
+  return layout;
+}
 
 }  // namespace
 
@@ -62,13 +67,13 @@ bool StageTable::knows_peer(const NodeId& id) const {
 
 void StageTable::load(const wire::LoadStage& order) {
   if (stages_.contains(order.stage)) return;
-  model::ShardLayout layout{order.range, order.shard_bytes, {}};
-  for (const auto& piece : order.pieces) layout.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
+  model::ShardLayout layout = layout_of(order);
   stages_[order.stage].order = order;
   if (auto status = layout.check(); !status.ok()) return fail(order.stage, status.error());
   auto writer = store_.open_shard(layout);
   if (!writer.ok()) return fail(order.stage, writer.error());
 
+  stages_[order.stage].verify = (*writer)->bytes_done() > 0;
   std::vector<FetchSource> sources;
   for (const auto& source : order.sources) {
     if (source.node == transport_.identity().id()) continue;
@@ -107,6 +112,7 @@ void StageTable::host(StageId stage, const std::filesystem::path& shard) {
   StageLoad load{stage, entry.order.range, entry.order.is_first, entry.order.is_last, shard, {}};
   load.options.settings = entry.order.settings;
   load.options.threads = threads_;
+  if (entry.verify) load.verify = layout_of(entry.order);
   entry.host = std::make_unique<StageHost>(
       io_, std::move(load),
       StageHost::Handlers{[this, stage](Result<StageHost::Loaded> loaded) { on_loaded(stage, std::move(loaded)); },
@@ -115,10 +121,25 @@ void StageTable::host(StageId stage, const std::filesystem::path& shard) {
 
 void StageTable::on_loaded(StageId stage, Result<StageHost::Loaded> loaded) {
   if (!loaded.ok()) return fail(stage, loaded.error());
+  if (!loaded->damaged.empty()) return fetch_again(stage, loaded->damaged);
   Entry& entry = stages_.at(stage);
   entry.ready = true;
   log_info("stage {}: ready, {} ({})", stage.value, format_size(loaded->memory.total()), loaded->exactness.reason);
   send_control_(wire::StageReady{stage, loaded->memory, loaded->exactness}, nullptr);
+}
+
+// The damaged pieces are missing now, and all are hashed once more on the next attempt: flash that loses bytes as fast
+// as they come keeps a node here until the coordinator gives up on the stage.
+void StageTable::fetch_again(StageId stage, const std::vector<std::size_t>& damaged) {
+  wire::LoadStage order = stages_.at(stage).order;
+  log_warning("stage {}: {} of {} pieces on flash are damaged; fetching them again", stage.value, damaged.size(),
+              order.pieces.size());
+  drop(stage);
+  if (auto status = store_.drop_pieces(layout_of(order).id(), damaged); !status.ok()) {
+    send_control_(wire::StageFailed{stage, status.error().code, status.error().message}, nullptr);
+    return;
+  }
+  load(order);
 }
 
 void StageTable::fail(StageId stage, const Error& error) {

@@ -49,6 +49,7 @@ class StageTable {
   struct Entry {
     wire::LoadStage order;
     std::shared_ptr<ShardFetcher> fetcher;
+    bool verify = false;  // some of the shard was on flash before: it is hashed before it is loaded
     std::unique_ptr<StageHost> host;
     bool ready = false;
     std::uint64_t steps_done = 0;
@@ -59,6 +60,7 @@ class StageTable {
   };
 
   void fail(StageId stage, const Error& error);
+  void fetch_again(StageId stage, const std::vector<std::size_t>& damaged);
   void host(StageId stage, const std::filesystem::path& shard);
   void on_loaded(StageId stage, Result<StageHost::Loaded> loaded);
   void on_computed(StageId stage, StepOutcome outcome);
