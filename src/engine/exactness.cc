@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/random.h"
+#include "engine/finite.h"
 #include "engine/kernel_probe.h"
 #include "engine/repack_buffer.h"
 #include "ggml.h"
@@ -129,11 +130,15 @@ class Proof {
     }
     std::vector<float> out;
     SHOAL_RETURN_IF_ERROR(instance_.eval(rows, options_.is_last ? nullptr : &out));
+    if (!all_finite(out)) return Error{ErrorCode::kCorrupt, std::string(kNotFinite)};
     for (std::uint32_t i = 0; i < count; ++i) {
       if (!options_.is_last) {
         into[first + i].assign(out.begin() + std::size_t{i} * width, out.begin() + std::size_t{i + 1} * width);
       } else if (rows[i].output) {
         const float* logits = instance_.logits(i);
+        if (!all_finite({logits, instance_.vocabulary_size()})) {
+          return Error{ErrorCode::kCorrupt, std::string(kNotFinite)};
+        }
         into[first + i].assign(logits, logits + instance_.vocabulary_size());
       }
     }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/cpu_topology.h"
 #include "engine/exactness.h"
+#include "engine/finite.h"
 #include "engine/kv_slots.h"
 #include "engine/kv_state.h"
 #include "engine/llama_instance.h"
@@ -165,6 +166,9 @@ class LoadedStage final : public Stage {
       SHOAL_RETURN_IF_ERROR(instance_->eval(rows, options_.is_last ? nullptr : &output.hidden));
       for (std::size_t index : asked) {
         const std::uint32_t wanted = *input.rows[first + index].logits;
+        if (!all_finite({instance_->logits(index), instance_->vocabulary_size()})) {
+          return Error{ErrorCode::kCorrupt, std::string(kNotFinite)};
+        }
         output.logits.push_back(model::best_logits(instance_->logits(index), instance_->vocabulary_size(),
                                                    wanted == kAllLogits ? std::nullopt : std::optional(wanted)));
       }
@@ -172,6 +176,7 @@ class LoadedStage final : public Stage {
       rows.clear();
       asked.clear();
     }
+    if (!all_finite(output.hidden)) return Error{ErrorCode::kCorrupt, std::string(kNotFinite)};
     return {};
   }
 
