@@ -59,7 +59,8 @@ class PrintingSink final : public coordinator::CompletionSink {
     std::fwrite(delta.text.data(), 1, delta.text.size(), stdout);
     std::fflush(stdout);
   }
-  void on_end(coordinator::FinishReason, coordinator::Usage usage, coordinator::Timings timings) override {
+  void on_end(coordinator::FinishReason reason, coordinator::Usage usage, coordinator::Timings timings) override {
+    if (reason == coordinator::FinishReason::kCancelled) return io_.stop();  // what ended it is told elsewhere
     std::printf("\n");
     if (stats_) {
       double rate = usage.completion_tokens > 1 ? (usage.completion_tokens - 1) / timings.answer_ms * 1000 : 0;
