@@ -55,12 +55,18 @@ class Shards(ShoalTestCase):
         node.stop()
         [path] = node.shard_files()
         content = bytearray(path.read_bytes())
-        for place in range(len(content) // 8, len(content), len(content) // 8):
-            content[place] ^= 0x55
+        length = len(content) // 40
+        for place in (0, len(content) // 4, len(content) // 2, len(content) - length):  # the header, and weights
+            content[place:place + length] = bytes(byte ^ 0x55 for byte in content[place:place + length])
         path.write_bytes(content)
-        shoal.restart_node(node)
+        again = shoal.restart_node(node)
         shoal.wait_status(lambda status: status["state"] == "serving", "serving again")
         self.assertEqual(shoal.complete(PROMPT), expected)
+        self.assertRegex(again.log(), r"\d+ of \d+ pieces on flash are damaged; fetching them again")
+        [first, second] = on_flash(again.log())
+        self.assertEqual(first[0], first[1])
+        self.assertLess(0, second[0])
+        self.assertLess(second[0], second[1])
 
     def test_own_model_file(self):
         """A node that has the whole model cuts its shard from it and fetches nothing but the header."""
@@ -73,17 +79,20 @@ class Shards(ShoalTestCase):
         self.assertGreater(len(shoal.complete(PROMPT, max_tokens=4)), 0)
 
     def test_peers_are_asked_first(self):
-        """Layers that a node holds already go from it to the next one, not once more from the coordinator."""
-        shoal = self.start(model(), nodes=2)
+        """Layers that a node holds go from it to the next node that needs them, not once more from the coordinator."""
+        shoal = self.start(model(layers=6), nodes=2, memory="1GiB")
         before = shoal.complete(PROMPT)
-        first, last = shoal.node_of_stage(0), shoal.node_of_stage(1)
-        third = shoal.add_node()
+        last = shoal.node_of_stage(1)
+        third = shoal.add_node(memory="8GiB")  # so much larger that its layers reach into those of the first
         shoal.wait_status(lambda status: sum(n["state"] == "connected" for n in status["nodes"]) == 3, "three nodes")
-        last.kill()  # the third takes over, with layers that the first may hold in part
-        shoal.wait_serving(stages=2)
+        last.kill()
+        shoal.wait_serving()
+        shoal.wait_status(lambda status: any(stage["node_name"] == third.name for stage in status["plan"]["stages"]),
+                          "the third node in the plan")
+        shoal.wait_serving()
         self.assertEqual(shoal.complete(PROMPT), before)
-        self.assertTrue(third.shard_files())
-        self.assertTrue(first.running())
+        fetched = dict(re.findall(r"fetched (\S+ \w+) from (node|the coordinator)", third.log()))
+        self.assertIn("node", fetched.values(), third.log())
 
 
 if __name__ == "__main__":
