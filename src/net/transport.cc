@@ -15,7 +15,6 @@
 namespace shoal::net {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 
 struct Transport::Impl {
   Impl(asio::io_context& io, Identity own_identity, const TransportLimits& limits)

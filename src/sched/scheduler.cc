@@ -25,8 +25,8 @@ Limits workable(Limits limits) {
 }  // namespace
 
 struct Scheduler::State {
-  State(plan::ModelShape model, Limits wanted)
-      : limits(workable(std::move(wanted))), placement(std::move(model), limits), sequences(limits), pipeline(limits) {}
+  State(plan::ModelShape model, const Limits& wanted)
+      : limits(workable(wanted)), placement(std::move(model), limits), sequences(limits), pipeline(limits) {}
 
   void handle(const NodeJoined& event, Time now);
   void handle(const NodeLost& event, Time now);
@@ -203,8 +203,8 @@ void Scheduler::State::set_timer() {
   actions.emplace_back(SetTimer{due});
 }
 
-Scheduler::Scheduler(plan::ModelShape model, Limits limits)
-    : state_(std::make_unique<State>(std::move(model), std::move(limits))) {}
+Scheduler::Scheduler(plan::ModelShape model, const Limits& limits)
+    : state_(std::make_unique<State>(std::move(model), limits)) {}
 Scheduler::~Scheduler() = default;
 
 std::vector<Action> Scheduler::on(const Event& event, Time now) {

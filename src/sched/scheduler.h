@@ -206,7 +206,7 @@ struct Snapshot {
 
 class Scheduler {
  public:
-  Scheduler(plan::ModelShape model, Limits limits);
+  Scheduler(plan::ModelShape model, const Limits& limits);
   ~Scheduler();
 
   // `now` never goes back. At most O(nodes + sequences + rows) actions; a token costs O(log sequences).

@@ -12,7 +12,6 @@
 namespace shoal::sim {
 namespace {
 
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 std::string replay(std::uint64_t seed) {

@@ -12,9 +12,11 @@ namespace shoal::wire {
 
 namespace pb = shoal::v1;
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type takes none.
 #define SHOAL_WIRE_CONVERT(Type)                 \
   void to_proto(const Type& from, pb::Type& to); \
   void from_proto(const pb::Type& from, Type& to, Check& check)
+// NOLINTEND(bugprone-macro-parentheses)
 
 SHOAL_WIRE_CONVERT(JoinRequest);
 SHOAL_WIRE_CONVERT(JoinAccepted);
