@@ -50,7 +50,7 @@ void DataLinks::set_plan(const wire::Plan& plan, const NodeId& self) {
   }
   peers_ = std::move(kept);
   for (auto& [id, peer] : peers_) {
-    if (peer.link && peer.link->is_open()) {
+    if (peer.way == Way::kDirect && peer.link && peer.link->is_open()) {
       settle(id, peer, Way::kDirect, "");
     } else {
       start_dialling(id, peer);

@@ -1,0 +1,184 @@
+// Goal: frames reach the next node in order, direct where that can be, through the coordinator where not, and the way
+// never changes silently. How: peers on loopback that answer, refuse, keep silent or go; a relay that is a list.
+#include "node/data_links.h"
+
+#include "node/node_test_support.h"
+
+namespace shoal::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DataLinksTest : public ::testing::Test {
+ protected:
+  DataLinksTest()
+      : peer_(io_,
+              [this](std::shared_ptr<net::Link> link, const wire::Frame& first) {
+                accepted_.push_back(link);
+                net::Link::Handlers handlers;
+                handlers.on_frame = [this](wire::Frame frame) { arrived_.push_back(std::move(frame)); };
+                handlers.on_closed = [](const Error&) {};
+                link->start(std::move(handlers));
+                hello_ = first.message;
+                if (answers_) link->send(first.message);
+              }),
+        links_(io_, transport_,
+               {[this](const wire::LinkReport& report) { reports_.push_back(report); },
+                [this](Epoch epoch, const Error&) { broken_.push_back(epoch); },
+                [this](const NodeId& to, Bytes frame) {
+                  EXPECT_EQ(to, peer_.id());
+                  relayed_.push_back(std::move(frame));
+                }}) {}
+
+  wire::Plan plan(std::uint64_t epoch, std::vector<std::string> addresses = {"127.0.0.1"}) const {
+    wire::PlanStage first, second;
+    first.stage = StageId{1};
+    first.node = transport_.identity().id();
+    second.stage = StageId{2};
+    second.node = peer_.id();
+    second.addresses = std::move(addresses);
+    second.data_port = peer_.endpoint().port;
+    return {Epoch{epoch}, {first, second}};
+  }
+  void set_plan(std::uint64_t epoch) { links_.set_plan(plan(epoch), transport_.identity().id()); }
+  void send_step(std::uint64_t id) {
+    wire::Step step;
+    step.step = StepId{id};
+    step.rows = {{SequenceId{1}, 0, 0, 0}};
+    links_.send(peer_.id(), step, std::make_shared<const Bytes>(Bytes{1, 2, 3, static_cast<std::uint8_t>(id)}));
+  }
+  bool run_until(const std::function<bool()>& condition) { return test::run_until(io_, condition); }
+  std::vector<std::uint64_t> steps_arrived() const {
+    std::vector<std::uint64_t> ids;
+    for (const auto& frame : arrived_) ids.push_back(std::get<wire::Step>(frame.message).step.value);
+    return ids;
+  }
+
+  boost::asio::io_context io_;
+  net::Transport transport_{io_, net::Identity::generate()};
+  bool answers_ = true;
+  std::vector<std::shared_ptr<net::Link>> accepted_;
+  std::optional<wire::Message> hello_;
+  std::vector<wire::Frame> arrived_;
+  std::vector<wire::LinkReport> reports_;
+  std::vector<Epoch> broken_;
+  std::vector<Bytes> relayed_;
+  test::Peer peer_;
+  DataLinks links_;
+};
+
+TEST_F(DataLinksTest, WhatIsSentWhileDiallingArrivesInOrder) {
+  set_plan(1);
+  send_step(1);
+  send_step(2);
+  ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  send_step(3);
+  ASSERT_TRUE(run_until([&] { return arrived_.size() == 3; }));
+  EXPECT_EQ(steps_arrived(), (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_EQ(arrived_[2].raw, (Bytes{1, 2, 3, 3}));
+  ASSERT_EQ(reports_.size(), 1u);
+  EXPECT_TRUE(reports_[0].direct);
+  EXPECT_EQ(reports_[0].from_stage, StageId{1});
+  EXPECT_EQ(reports_[0].to_stage, StageId{2});
+  EXPECT_TRUE(relayed_.empty());
+}
+
+TEST_F(DataLinksTest, TheLinkIsKeptFromPlanToPlan) {
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return reports_.size() == 1; }));
+  set_plan(2);
+  ASSERT_EQ(reports_.size(), 2u) << "at once";
+  EXPECT_TRUE(reports_[1].direct);
+  EXPECT_EQ(reports_[1].epoch, Epoch{2});
+  EXPECT_EQ(accepted_.size(), 1u);
+}
+
+TEST_F(DataLinksTest, StepsOfAnOlderPlanAreNotSentUnderANewerOne) {
+  answers_ = false;
+  set_plan(1);
+  send_step(1);
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  answers_ = true;
+  set_plan(2);
+  send_step(2);
+  ASSERT_TRUE(run_until([&] { return arrived_.size() == 1; }));
+  EXPECT_EQ(steps_arrived(), std::vector<std::uint64_t>{2});
+}
+
+// A TLS link is not yet a way: the peer may not have its plan.
+TEST_F(DataLinksTest, ALinkThatIsNotAnsweredIsNotDirectUnderTheNextPlanEither) {
+  answers_ = false;
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  set_plan(2);
+  EXPECT_TRUE(reports_.empty()) << "reported as direct before the peer took it";
+  answers_ = true;
+  for (const auto& link : accepted_) link->send(*hello_);
+  ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  EXPECT_TRUE(reports_[0].direct);
+  EXPECT_EQ(reports_[0].epoch, Epoch{2});
+}
+
+TEST_F(DataLinksTest, APeerThatDoesNotKnowUsYetIsDialledAgain) {
+  peer_.knows_callers = false;
+  set_plan(1);
+  send_step(1);
+  io_.run_for(std::chrono::milliseconds(300));  // some attempts
+  EXPECT_TRUE(reports_.empty());
+  peer_.knows_callers = true;
+  ASSERT_TRUE(run_until([&] { return arrived_.size() == 1; }));
+  EXPECT_TRUE(reports_.at(0).direct);
+}
+
+TEST_F(DataLinksTest, WithoutAnAddressTheCoordinatorRelays) {
+  links_.set_plan(plan(1, {}), transport_.identity().id());
+  ASSERT_EQ(reports_.size(), 1u);
+  EXPECT_FALSE(reports_[0].direct);
+  EXPECT_THAT(reports_[0].reason, HasSubstr("no address"));
+  send_step(7);
+  ASSERT_EQ(relayed_.size(), 1u);
+  auto frame = wire::decode_frame(relayed_[0]);
+  ASSERT_TRUE(frame.ok()) << frame.error().message;
+  EXPECT_EQ(std::get<wire::Step>(frame->message).step, StepId{7});
+  EXPECT_EQ(frame->raw, (Bytes{1, 2, 3, 7}));
+}
+
+TEST_F(DataLinksTest, APeerThatCannotBeReachedIsRelayedToWithWhatWaited) {
+  peer_.knows_callers = false;
+  set_plan(1);
+  send_step(1);
+  send_step(2);
+  ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  EXPECT_FALSE(reports_[0].direct);
+  EXPECT_NE(reports_[0].reason, "");
+  EXPECT_EQ(relayed_.size(), 2u);
+  EXPECT_TRUE(broken_.empty()) << "nothing was lost";
+}
+
+TEST_F(DataLinksTest, ALinkThatBreaksIsToldAndTheRestRelayed) {
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return reports_.size() == 1; }));
+  accepted_[0]->close();
+  ASSERT_TRUE(run_until([&] { return !broken_.empty(); }));
+  EXPECT_EQ(broken_, std::vector{Epoch{1}});
+  EXPECT_FALSE(reports_.back().direct);
+  send_step(5);
+  EXPECT_EQ(relayed_.size(), 1u);
+  // The next plan dials anew.
+  set_plan(2);
+  ASSERT_TRUE(run_until([&] { return reports_.back().epoch == Epoch{2}; }));
+  EXPECT_TRUE(reports_.back().direct);
+}
+
+TEST_F(DataLinksTest, APlanWithoutThePeerLetsItsLinkGo) {
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return reports_.size() == 1; }));
+  links_.set_plan({Epoch{2}, {}}, transport_.identity().id());
+  ASSERT_TRUE(run_until([&] { return !accepted_[0]->is_open(); }));
+  send_step(1);  // nowhere to go: nothing happens
+  EXPECT_TRUE(relayed_.empty());
+  EXPECT_TRUE(broken_.empty());
+}
+
+}  // namespace
+}  // namespace shoal::node
