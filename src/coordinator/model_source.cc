@@ -21,6 +21,21 @@ std::string hash_key(const model::Manifest& manifest, std::int64_t* changed_unix
   return key;
 }
 
+// llama.cpp rounds the KV up.
+std::uint64_t kv_cells(const StageSettings& settings) {
+  constexpr std::uint64_t kUnit = 256;
+  return (settings.kv_tokens_total + kUnit - 1) / kUnit * kUnit;
+}
+
+// Weights of a stage's shard that are not its layers', holes included: llama.cpp takes memory for them.
+std::uint64_t beyond_layers(const model::Manifest& manifest, LayerRange range) {
+  std::uint64_t layers = 0;
+  for (std::uint32_t i = range.first; i < range.last; ++i) layers += manifest.layer_bytes(i);
+  auto cut = model::plan_cut(manifest, range);
+  std::uint64_t all = cut.ok() ? cut->file_bytes : manifest.stage_weight_bytes(range);
+  return all - std::min(all, layers);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::filesystem::path& path, Store& store,
@@ -33,7 +48,7 @@ Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::filesystem::pa
                  fmt::format("{} is a shard with layers {} of a model; serve the whole model", path.string(),
                              manifest.shard_of->text())};
   }
-  SHOAL_ASSIGN_OR_RETURN(source->vocabulary_, model::Vocabulary::load(path));
+  SHOAL_ASSIGN_OR_RETURN(source->vocabulary_, model::Vocabulary::load(manifest.files.front()));  // of a split set
   std::string key = hash_key(manifest, &source->changed_unix_seconds_);
   SHOAL_ASSIGN_OR_RETURN(auto known, store.find_hashes(key));
   if (known && known->size() == manifest.tensors.size()) {
@@ -74,16 +89,27 @@ Result<Bytes> ModelSource::read_piece(const Digest& sha256, std::uint64_t offset
 }
 
 std::uint64_t compute_bytes_estimate(const model::Manifest& manifest, const StageSettings& settings, bool is_last) {
-  constexpr std::uint64_t kRows = kStepRowsMax + 1;
+  constexpr std::uint64_t kRows = kStepRowsMax + 1;  // llama.cpp's micro-batch
+  auto key = [&](std::string_view name) {
+    return manifest.find_uint(manifest.architecture + std::string(name)).value_or(0);
+  };
   // Of activations, llama.cpp's allocator keeps a handful of rows alive at once: residual, norm, Q, K, V, gate, up,
-  // down.
-  std::uint64_t feed_forward = manifest.find_uint(manifest.architecture + ".feed_forward_length").value_or(0);
-  std::uint64_t experts =
-      std::max<std::uint64_t>(1, manifest.find_uint(manifest.architecture + ".expert_used_count").value_or(1));
-  std::uint64_t floats = 8ull * manifest.embedding_length + 4 * feed_forward * experts;
-  if (is_last) floats += manifest.vocabulary_size;
-  constexpr std::uint64_t kMaskBytes = sizeof(float) + 2;  // the f32 mask and its f16 copy
-  return kRows * (floats * sizeof(float) + settings.kv_tokens_total * kMaskBytes);
+  // down; of a mixture, those of every expert in use.
+  std::uint64_t width =
+      std::max<std::uint64_t>(manifest.embedding_length, key(".attention.head_count") * key(".attention.key_length"));
+  std::uint64_t experts = key(".expert_used_count");
+  std::uint64_t feed_forward = std::max(key(".feed_forward_length"), experts * key(".expert_feed_forward_length"));
+  std::uint64_t floats = 8 * width + 2 * experts * manifest.embedding_length + 4 * feed_forward;
+  // The attention mask in f16 and what goes with it, measured as 2.25 bytes; one more mask where there are windows.
+  constexpr std::uint64_t kMaskBytes = 3;
+  bool windows =
+      std::find(manifest.sliding_window.begin(), manifest.sliding_window.end(), true) != manifest.sliding_window.end();
+  std::uint64_t cells = kv_cells(settings);
+  std::uint64_t bytes = kRows * (floats * sizeof(float) + cells * kMaskBytes * (windows ? 2 : 1));
+  // A last stage computes a few rows of logits at a time: once in the graph and once in the output buffer.
+  constexpr std::uint64_t kLogitRows = 16;
+  std::uint64_t logit_rows = is_last ? std::max<std::uint64_t>(kLogitRows, settings.sequences_max + 1) : 0;
+  return bytes + 2 * logit_rows * manifest.vocabulary_size * sizeof(float);
 }
 
 plan::ModelShape model_shape(const model::Manifest& manifest, const StageSettings& settings) {
@@ -94,20 +120,29 @@ plan::ModelShape model_shape(const model::Manifest& manifest, const StageSetting
   shape.kv_tokens_total = settings.kv_tokens_total;
   for (std::uint32_t i = 0; i < layers; ++i) {
     shape.layer_weight_bytes.push_back(manifest.layer_bytes(i));
-    shape.layer_kv_bytes.push_back(manifest.stage_kv_bytes({i, i + 1}, settings.kv_tokens_total, settings.kv_type));
+    shape.layer_kv_bytes.push_back(manifest.stage_kv_bytes({i, i + 1}, kv_cells(settings), settings.kv_type));
   }
-  // What a stage has beyond its layers, by its place; a middle stage exists from three layers on.
-  auto beyond_layer = [&](std::uint32_t i) {
-    return manifest.stage_weight_bytes({i, i + 1}) -
-           std::min(manifest.layer_bytes(i), manifest.stage_weight_bytes({i, i + 1}));
-  };
-  std::uint64_t every = layers > 2 ? beyond_layer(1) : 0;
-  shape.every_stage_bytes = every + compute_bytes_estimate(manifest, settings, false);
-  shape.first_stage_bytes = beyond_layer(0) - std::min(every, beyond_layer(0));
-  shape.last_stage_bytes = beyond_layer(layers - 1) - std::min(every, beyond_layer(layers - 1)) +
-                           compute_bytes_estimate(manifest, settings, true) -
-                           compute_bytes_estimate(manifest, settings, false);
   shape.cut_allowed = manifest.cut_allowed;
+  // What a stage has beyond its layers, by its place, as its shard would have it: the smallest first, middle and last
+  // stage there can be.
+  std::uint32_t first_end = 1;
+  while (!manifest.cut_allowed[first_end]) ++first_end;
+  std::uint32_t last_begin = layers - 1;
+  while (!manifest.cut_allowed[last_begin]) --last_begin;
+  std::uint64_t whole = beyond_layers(manifest, {0, layers}) + compute_bytes_estimate(manifest, settings, true);
+  if (first_end == layers) {  // it cannot be cut
+    shape.every_stage_bytes = whole;
+    return shape;
+  }
+  auto stage = [&](LayerRange range) {
+    return beyond_layers(manifest, range) + compute_bytes_estimate(manifest, settings, range.last == layers);
+  };
+  std::uint64_t first = stage({0, first_end});
+  std::uint64_t last = stage({last_begin, layers});
+  std::uint64_t every = first_end < last_begin ? stage({first_end, last_begin}) : std::min(first, last);
+  shape.every_stage_bytes = every;
+  shape.first_stage_bytes = first - std::min(every, first);
+  shape.last_stage_bytes = std::max(last, whole - std::min(whole, shape.first_stage_bytes)) - every;
   return shape;
 }
 

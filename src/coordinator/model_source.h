@@ -43,8 +43,9 @@ class ModelSource {
   std::unordered_map<Digest, model::PieceSource> pieces_;
 };
 
-// What the planner must know of the model at these settings. Compute buffers are an upper estimate made from the
-// model's shape; the stage reports the real size when it is loaded.
+// What the planner must know of the model at these settings: weights as the shards of its cuts would hold them, compute
+// buffers by the estimate below. Never less than a stage reports when it is loaded (tests/integration holds the two
+// together).
 plan::ModelShape model_shape(const model::Manifest& manifest, const StageSettings& settings);
 
 // Upper estimate of a stage's compute buffers for micro-batches of kStepRowsMax rows: activations, the attention mask
