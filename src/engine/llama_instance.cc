@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "engine/huge_weights.h"
 #include "engine/llama_memory.h"
 #include "engine/repack_buffer.h"
 #include "ggml-backend.h"
@@ -34,6 +35,12 @@ Error load_error(const std::filesystem::path& file, const std::string& what) {
   return {ErrorCode::kUnsupported, fmt::format("{}: llama.cpp cannot load it: {}", file.string(), reason)};
 }
 
+// Mapped weights cost nothing twice as long as they stay where they are in the file; repacked ones would leave their
+// originals resident beside them, so then the file is read instead.
+bool in_place(const InstanceOptions& options) {
+  return options.kernels.exact && options.kernels.repacked_tensors.empty();
+}
+
 llama_model_params model_params(const InstanceOptions& options,
                                 std::vector<llama_model_tensor_buft_override>& overrides) {
   llama_model_params params = llama_model_default_params();
@@ -46,10 +53,7 @@ llama_model_params model_params(const InstanceOptions& options,
   }
   overrides.push_back({nullptr, nullptr});
   params.tensor_buft_overrides = overrides.data();
-  // Mapped weights cost nothing twice as long as they stay where they are in the file; repacked ones would leave their
-  // originals resident beside them, so then the file is read instead.
-  const bool in_place = options.kernels.exact && options.kernels.repacked_tensors.empty();
-  params.load_mode = in_place ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
+  params.load_mode = in_place(options) ? LLAMA_LOAD_MODE_MMAP : LLAMA_LOAD_MODE_NONE;
   params.progress_callback = [](float share, void* data) {
     const auto& progress = static_cast<const InstanceOptions*>(data)->progress;
     return !progress || progress(share);
@@ -131,6 +135,8 @@ Status LlamaInstance::start(const std::filesystem::path& file, const InstanceOpt
                  fmt::format("{}: layers with a recurrent state or an encoder cannot be a stage", file.string())};
   }
   output_name_ = fmt::format("l_out-{}", llama_model_n_layer(model_.get()) - 1);
+
+  if (in_place(options)) move_weights_to_huge_pages(model_.get(), is_last_);
 
   pool_.reset(new_pool(options));
   if (options.kernels.exact) {

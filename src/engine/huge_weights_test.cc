@@ -1,0 +1,75 @@
+// Goal: moved weights have the same bytes, live once, and go with the model.
+#include "engine/huge_weights.h"
+
+#include <fstream>
+
+#include "base/sha256.h"
+#include "engine/stage_test_support.h"
+#include "llama-model.h"
+
+namespace shoal::engine::test {
+namespace {
+
+// What the process has in memory, its share of shared pages, in bytes; 0 where the system does not say.
+std::int64_t proportional_bytes() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string line; std::getline(rollup, line);) {
+    if (line.starts_with("Pss:")) return std::stoll(line.substr(4)) * 1024;
+  }
+  return 0;
+}
+
+Digest digest_of_weights(const llama_model* model) {
+  Sha256 hash;
+  for (const auto& [name, tensor] : llama_internal_get_tensor_map(model)) {
+    hash.update({static_cast<const std::uint8_t*>(tensor->data), ggml_nbytes(tensor)});
+  }
+  return hash.finish();
+}
+
+TEST(HugeWeights, HaveTheSameBytesOnceAndGoWithTheModel) {
+  const auto file = make_tiny_model("llama", "F16");
+  const std::int64_t unit = 1 << 20;
+  auto params = llama_model_default_params();
+  params.use_extra_bufts = false;
+  params.load_mode = LLAMA_LOAD_MODE_MMAP;
+  model::route_llama_log();
+  llama_model* model = llama_model_load_from_file(file.c_str(), params);
+  ASSERT_NE(model, nullptr) << model::take_llama_error();
+  const Digest expected = digest_of_weights(model);  // touches every page
+  const std::int64_t mapped = proportional_bytes();
+  if (mapped == 0) GTEST_SKIP() << "no smaps_rollup";
+
+  const auto moved = static_cast<std::int64_t>(move_weights_to_huge_pages(model, true));
+  EXPECT_GE(moved, 14 * unit);  // the output of 32000 rows of 256, but for its ends
+  EXPECT_EQ(digest_of_weights(model), expected);
+  const std::int64_t after = proportional_bytes();
+  EXPECT_LT(after, mapped + 2 * unit);
+  llama_model_free(model);
+  EXPECT_LT(proportional_bytes(), after - moved);
+}
+
+// The embedding is looked up row by row and stays in the file, unless it is the output too.
+TEST(HugeWeights, TakeTheEmbeddingOnlyAsOutput) {
+  const auto file = make_tiny_model("gemma3", "Q8_0");
+  auto params = llama_model_default_params();
+  params.use_extra_bufts = false;
+  params.load_mode = LLAMA_LOAD_MODE_MMAP;
+  for (bool is_last : {false, true}) {
+    llama_model* model = llama_model_load_from_file(file.c_str(), params);
+    ASSERT_NE(model, nullptr) << model::take_llama_error();
+    std::uint64_t layers = 0;
+    for (const auto& [name, tensor] : llama_internal_get_tensor_map(model)) {
+      if (name.starts_with("blk.")) layers += ggml_nbytes(tensor);
+    }
+    const std::uint64_t moved = move_weights_to_huge_pages(model, is_last);
+    if (is_last)
+      EXPECT_GT(moved, layers + (4u << 20));
+    else
+      EXPECT_LE(moved, layers + (64u << 10));
+    llama_model_free(model);
+  }
+}
+
+}  // namespace
+}  // namespace shoal::engine::test
