@@ -4,13 +4,12 @@
 // loaded stage as it is, with its architecture, threads and KV type:
 //   - 63 random rows go in as one micro-batch, into sequence A;
 //   - the first 29 of them go into sequence B in micro-batches of 1 (five times), 5 (twice), 2, 4 and 8: single rows
-//   and
-//     batches both odd and even, because kernels that pair rows (i8mm) treat these differently;
+//     and batches both odd and even, because kernels that pair rows (i8mm) treat these differently;
 //   - A is copied, through export and import, until more than 256 KV cells are taken, which makes llama.cpp look at 512
 //     and choose its attention for long contexts; then rows 29 to 34 follow in B, one alone and five together.
 // Every output must have A's bits. B's rows read only B's KV, so a KV row that one micro-batch size wrote differently
 // shows in all later rows. A last stage compares the logits of 16 rows instead (it computes no more at a time).
-// Afterwards the KV is empty. Work: 98 rows, 14 passes over the weights.
+// Afterwards the KV is empty. Work: 98 rows, 13 passes over the weights.
 #pragma once
 
 #include <optional>

@@ -12,6 +12,7 @@
 #include "engine/kv_slots.h"
 #include "engine/kv_state.h"
 #include "engine/llama_instance.h"
+#include "engine/token_rows.h"
 #include "model/manifest.h"
 
 namespace shoal::engine {
@@ -26,9 +27,12 @@ Error invalid(std::string message) {
 
 class LoadedStage final : public Stage {
  public:
-  LoadedStage(std::unique_ptr<LlamaInstance> instance, InstanceOptions options, ExactnessReport report)
+  LoadedStage(std::unique_ptr<LlamaInstance> instance, InstanceOptions options, bool is_first,
+              std::optional<TokenRows> token_rows, ExactnessReport report)
       : instance_(std::move(instance)),
         options_(std::move(options)),
+        is_first_(is_first),
+        token_rows_(std::move(token_rows)),
         report_(std::move(report)),
         slots_(*instance_, options_.settings) {}
 
@@ -99,7 +103,7 @@ class LoadedStage final : public Stage {
     if (input.rows.empty() || input.rows.size() > kStepRowsMax) {
       return invalid(fmt::format("a step has 1 to {} rows, not {}", kStepRowsMax, input.rows.size()));
     }
-    const std::size_t floats = options_.is_first ? 0 : input.rows.size() * embedding_length();
+    const std::size_t floats = is_first_ ? 0 : input.rows.size() * embedding_length();
     if (input.hidden.size() != floats) {
       return invalid(fmt::format("a step of {} rows needs {} floats of hidden state here, not {}", input.rows.size(),
                                  floats, input.hidden.size()));
@@ -124,8 +128,9 @@ class LoadedStage final : public Stage {
       return invalid(fmt::format("position {} of sequence {} is beyond the context of {} tokens", row.position,
                                  row.sequence.value, options_.settings.context_tokens_max));
     }
-    if (options_.is_first && (row.token < 0 || static_cast<std::uint32_t>(row.token) >= instance_->vocabulary_size())) {
-      return invalid(fmt::format("token {} is outside the vocabulary of {}", row.token, instance_->vocabulary_size()));
+    const std::uint32_t tokens = token_rows_ ? token_rows_->count() : instance_->vocabulary_size();
+    if (is_first_ && (row.token < 0 || static_cast<std::uint32_t>(row.token) >= tokens)) {
+      return invalid(fmt::format("token {} is outside the vocabulary of {}", row.token, tokens));
     }
     if (row.logits && !options_.is_last) return invalid("logits come from the last stage only, and this is not it");
     if (row.logits && *row.logits == 0) return invalid("zero logits were asked for; leave them out instead");
@@ -155,10 +160,16 @@ class LoadedStage final : public Stage {
     std::vector<EvalRow> rows;
     std::vector<std::size_t> asked;  // in `rows`
     std::size_t first = 0;
+    std::vector<float> embedded;
+    if (token_rows_) {
+      embedded.reserve(input.rows.size() * embedding_length());
+      for (const Row& row : input.rows) token_rows_->append(row.token, embedded);
+    }
+    const float* const hidden_rows = token_rows_ ? embedded.data() : input.hidden.data();
     if (!options_.is_last) output.hidden.reserve(input.rows.size() * embedding_length());
     for (std::size_t i = 0; i < input.rows.size(); ++i) {
       const Row& row = input.rows[i];
-      const float* hidden = options_.is_first ? nullptr : input.hidden.data() + i * embedding_length();
+      const float* hidden = options_.is_first ? nullptr : hidden_rows + i * embedding_length();
       rows.push_back({row.token, hidden, static_cast<std::int32_t>(row.position), find_part(parts, row.sequence)->slot,
                       row.logits.has_value()});
       if (row.logits) asked.push_back(rows.size() - 1);
@@ -191,7 +202,9 @@ class LoadedStage final : public Stage {
   }
 
   std::unique_ptr<LlamaInstance> instance_;
-  InstanceOptions options_;
+  InstanceOptions options_;  // is_first: whether llama.cpp takes tokens
+  bool is_first_;
+  std::optional<TokenRows> token_rows_;  // of a first stage whose llama.cpp takes hidden states
   ExactnessReport report_;
   KvSlots slots_;
 };
@@ -241,7 +254,11 @@ Result<std::unique_ptr<Stage>> Stage::load(const std::filesystem::path& shard, b
   // Shoal's own reader first: llama.cpp is not made for files that lie about their sizes.
   SHOAL_ASSIGN_OR_RETURN(const model::Manifest manifest, model::read_manifest(shard));
   InstanceOptions instance;
-  instance.is_first = is_first;
+  std::optional<TokenRows> token_rows;
+  if (is_first && manifest.token_rows) {
+    SHOAL_ASSIGN_OR_RETURN(token_rows, TokenRows::open(manifest));
+  }
+  instance.is_first = is_first && !token_rows;
   instance.is_last = is_last;
   instance.settings = options.settings;
   instance.progress = options.progress;
@@ -282,8 +299,8 @@ Result<std::unique_ptr<Stage>> Stage::load(const std::filesystem::path& shard, b
     report.reason = fmt::format("not exact: no kernels of this processor are; {}", why);
   }
   instance.progress = {};  // may refer to things that only live while loading
-  return std::unique_ptr<Stage>(
-      std::make_unique<LoadedStage>(std::move(proven.instance), std::move(instance), std::move(report)));
+  return std::unique_ptr<Stage>(std::make_unique<LoadedStage>(std::move(proven.instance), std::move(instance), is_first,
+                                                              std::move(token_rows), std::move(report)));
 }
 
 }  // namespace shoal::engine

@@ -8,7 +8,11 @@ namespace {
 constexpr std::array kArchitectures = {
     Architecture{.name = "arcee"},
     Architecture{.name = "cohere2", .output = OutputTensor::kNever, .window_period = 4},
-    Architecture{.name = "gemma3", .window_period = 6, .window_needs_size = true, .layers_with_own_scale = 62},
+    Architecture{.name = "gemma3",
+                 .window_period = 6,
+                 .window_needs_size = true,
+                 .layers_with_own_scale = 62,
+                 .scales_token_rows = true},
     Architecture{.name = "gpt-oss", .output = OutputTensor::kRequired, .window_period = 2},
     Architecture{.name = "internlm2", .output = OutputTensor::kRequired},
     Architecture{.name = "llama"},

@@ -35,6 +35,8 @@ struct Architecture {
   // With exactly this many layers llama.cpp scales attention by the embedding's width over the heads and not by the
   // head's length (gemma3's 27B: 62 layers). No key overrides it, so where the two differ no cut is exact. 0: none.
   std::uint32_t layers_with_own_scale = 0;
+  // Rows of the embedding are multiplied by sqrt(embedding_length) where tokens come in (and hidden states are not).
+  bool scales_token_rows = false;
 };
 
 // nullptr: not in the table.

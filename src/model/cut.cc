@@ -76,9 +76,9 @@ class Cutter {
     tensors_.push_back(std::move(entry));
   }
   void add_vocabulary_tensors();
-  void add_first_embedding();
   void add_if_needed(std::uint32_t index);
   std::vector<MetadataEntry> metadata() const;
+  Bytes make_header(std::vector<Tensor>& table, std::uint64_t& file_bytes) const;
   Cut assemble();
 
   const Manifest& manifest_;
@@ -89,27 +89,11 @@ class Cutter {
   std::vector<ShardTensor> tensors_;
 };
 
-void Cutter::add_first_embedding() {
-  std::uint32_t index = index_of(kEmbedding);
-  add_real(index, std::string(kEmbedding));
-  vocabulary_ = manifest_.vocabulary_size;
-  if (architecture_.output == OutputTensor::kRequired) {
-    add_hole(kOutput, vocabulary_);
-  } else if (vocabulary_ % 2 == 0) {
-    Tensor& tensor = tensors_.back().tensor;
-    vocabulary_ += 1;  // the row is what follows the bytes of the real tensor: a gap, zeros
-    tensor.shape[1] = vocabulary_;
-    tensor.size_bytes += tensor.size_bytes / manifest_.vocabulary_size;
-  }
-}
-
 void Cutter::add_vocabulary_tensors() {
   if (first_ && last_) {
     vocabulary_ = manifest_.vocabulary_size;
     add_real(index_of(kEmbedding), std::string(kEmbedding));
     if (!manifest_.tied_output) add_real(index_of(kOutput), std::string(kOutput));
-  } else if (first_) {
-    add_first_embedding();
   } else if (last_) {
     vocabulary_ = manifest_.vocabulary_size;
     std::uint32_t output = index_of(manifest_.tied_output ? kEmbedding : kOutput);
@@ -163,22 +147,45 @@ std::vector<MetadataEntry> Cutter::metadata() const {
   return result;
 }
 
+// Behind the tensors of a first stage: the real embedding.
+Bytes Cutter::make_header(std::vector<Tensor>& table, std::uint64_t& file_bytes) const {
+  std::vector<MetadataEntry> entries = metadata();
+  if (!first_ || last_) return write_gguf_header(entries, table, manifest_.alignment, file_bytes);
+  const Tensor& rows = manifest_.tensors[index_of(kEmbedding)];
+  entries.push_back(MetadataEntry::of_uint32(std::string(kShardRowsTypeKey), rows.type));
+  entries.push_back(MetadataEntry::of_uint32(std::string(kShardRowsCountKey), manifest_.vocabulary_size));
+  // How long the header is does not depend on the number in it.
+  entries.push_back({std::string(kShardRowsOffsetKey), GgufType::kUint64, Bytes(sizeof(std::uint64_t))});
+  write_gguf_header(entries, table, manifest_.alignment, file_bytes);
+  const std::uint64_t at = (file_bytes + manifest_.alignment - 1) / manifest_.alignment * manifest_.alignment;
+  store_le(entries.back().value.data(), at);
+  Bytes header = write_gguf_header(entries, table, manifest_.alignment, file_bytes);
+  file_bytes = at + rows.size_bytes;
+  return header;
+}
+
 Cut Cutter::assemble() {
   Cut cut;
   cut.range = range_;
   std::vector<Tensor> table;
   for (const ShardTensor& entry : tensors_) table.push_back(entry.tensor);
   PieceSource header;
-  header.made = write_gguf_header(metadata(), table, manifest_.alignment, cut.file_bytes);
+  header.made = make_header(table, cut.file_bytes);
   header.size_bytes = header.made.size();
   header.name = "the header";
   cut.offsets.push_back(0);
   cut.sources.push_back(std::move(header));
+  const auto add = [&](std::uint32_t source, std::uint64_t offset) {
+    const Tensor& tensor = manifest_.tensors[source];
+    cut.offsets.push_back(offset);
+    cut.sources.push_back({{}, source, tensor.file, tensor.offset, tensor.size_bytes, tensor.name});
+  };
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    if (!tensors_[i].source) continue;
-    const Tensor& tensor = manifest_.tensors[*tensors_[i].source];
-    cut.offsets.push_back(table[i].offset);
-    cut.sources.push_back({{}, *tensors_[i].source, tensor.file, tensor.offset, tensor.size_bytes, tensor.name});
+    if (tensors_[i].source) add(*tensors_[i].source, table[i].offset);
+  }
+  if (first_ && !last_) {
+    const std::uint32_t rows = index_of(kEmbedding);
+    add(rows, cut.file_bytes - manifest_.tensors[rows].size_bytes);
   }
   return cut;
 }

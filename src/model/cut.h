@@ -10,13 +10,14 @@
 // as the vocabulary, but looks at them only where they are used. So that a phone wastes nothing on them, what a stage
 // does not use is a hole: zeros that stand in no piece, are never sent, and take no room on a file system with sparse
 // files. The vocabulary of a stage is
-//   first stage:   the real embedding. Its rows are made odd by one zero row where they are even, so the vocabulary can
-//                  be one larger than the model's. llama.cpp takes the embedding for a tied output too, and would keep
-//                  a second, repacked copy of it; matrices of an odd number of rows are not repacked.
+//   first stage:   one row, a hole, as in all that are not last: llama.cpp would keep logits of each row of a step for
+//                  whatever vocabulary it is told, and a second, repacked copy of the embedding as tied output. The
+//                  real embedding stands behind the tensors, and the metadata says where (Manifest::token_rows): the
+//                  engine looks the rows up itself.
 //   last stage:    the real output under the name output.weight (of a tied model the embedding's bytes), and an
 //                  embedding that is a hole, of the type with the fewest bits. (cohere2 takes no output.weight: there
 //                  the real embedding.) The vocabulary has the model's size.
-//   others:        one row, a hole.
+//   middle stages: one row, a hole.
 //   0:layer_count: the embedding and the output as they are.
 //
 // In the file, tensors that llama.cpp reads in place stand before those it may repack, which lets it unmap the latter.

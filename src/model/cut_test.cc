@@ -1,6 +1,7 @@
 #include "model/cut.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -84,6 +85,26 @@ struct Runner {
   std::unique_ptr<llama_context, decltype(&llama_free)> context{nullptr, &llama_free};
 };
 
+// What the first stage's llama.cpp gets instead of tokens: rows of the embedding, as ggml_get_rows makes them.
+std::vector<float> token_rows(const Manifest& shard, const std::vector<llama_token>& tokens) {
+  EXPECT_TRUE(shard.token_rows);
+  if (!shard.token_rows) return {};
+  auto file = MappedFile::open(shard.files[0]);
+  EXPECT_TRUE(file.ok());
+  const Tensor& tensor = *shard.token_rows;
+  std::vector<float> rows(tokens.size() * shard.embedding_length);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::uint8_t* row = file->bytes().data() + tensor.offset +
+                              static_cast<std::size_t>(tokens[i]) * (tensor.size_bytes / tensor.shape[1]);
+    ggml_get_type_traits(static_cast<ggml_type>(tensor.type))
+        ->to_float(row, rows.data() + i * shard.embedding_length, shard.embedding_length);
+  }
+  if (shard.architecture == "gemma3") {
+    for (float& value : rows) value *= std::sqrt(static_cast<float>(shard.embedding_length));
+  }
+  return rows;
+}
+
 std::filesystem::path write_cut(const Manifest& manifest, LayerRange range, const std::filesystem::path& out) {
   auto cut = plan_cut(manifest, range);
   EXPECT_TRUE(cut.ok()) << cut.error().message;
@@ -137,9 +158,12 @@ TEST_P(Cuts, ComputeWhatTheWholeModelDoes) {
     EXPECT_EQ(shard.layer_count, range.count());
     EXPECT_EQ(shard.shard_of, range);
     EXPECT_EQ(shard.tokenizer, "no_vocab");
-    EXPECT_EQ(shard.vocabulary_size, range.last == 6    ? m.vocabulary_size
-                                     : range.first == 0 ? shard.vocabulary_size
-                                                        : 1u);
+    EXPECT_EQ(shard.vocabulary_size, range.last == 6 ? m.vocabulary_size : 1u);
+    EXPECT_EQ(shard.token_rows.has_value(), range.first == 0);
+    if (range.first == 0) {
+      EXPECT_EQ(shard.token_rows->shape, m.find_tensor("token_embd.weight")->shape);
+      hidden = token_rows(shard, tokens);
+    }
     for (std::uint32_t i = 0; i < range.count(); ++i) EXPECT_EQ(shard.layer_bytes(i), m.layer_bytes(range.first + i));
     Runner runner(shard.files[0]);
     hidden = runner.run(tokens, hidden, range.last == 6);
@@ -187,6 +211,36 @@ TEST(Cut, HolesTakeNoRoomAndTheEndsShareATiedMatrix) {
   ASSERT_EQ(::stat(write_cut(m, {3, 6}, folder / "s").c_str(), &info), 0);
   EXPECT_EQ(static_cast<std::uint64_t>(info.st_size), b.file_bytes);
   EXPECT_LT(static_cast<std::uint64_t>(info.st_blocks) * 512, b.bytes() + (1u << 20));
+}
+
+// Where the embedding is said to be is not believed.
+TEST(Cut, RowsOutsideTheFileAreRefused) {
+  TemporaryFolder folder;
+  write_model(small_model("llama"), folder / "m.gguf");
+  Manifest m = manifest_of(folder / "m.gguf");
+  auto text = read_file(write_cut(m, {0, 3}, folder / "s"), 1u << 30);
+  ASSERT_TRUE(text.ok());
+  const Bytes good(text->begin(), text->end());
+  ASSERT_TRUE(parse_manifest(good, "s").ok());
+  const auto refused = [&](std::string_view key, auto value) {
+    Bytes bad = good;
+    auto at = std::search(bad.begin(), bad.end(), key.begin(), key.end());
+    ASSERT_NE(at, bad.end());
+    store_le(&*at + key.size() + sizeof(std::uint32_t), value);
+    auto manifest = parse_manifest(bad, "s");
+    ASSERT_FALSE(manifest.ok()) << key;
+    EXPECT_EQ(manifest.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(manifest.error().message, HasSubstr("name no rows inside the file"));
+  };
+  refused(kShardRowsOffsetKey, UINT64_MAX);
+  refused(kShardRowsOffsetKey, UINT64_MAX - 31);
+  refused(kShardRowsOffsetKey, std::uint64_t{good.size()});
+  refused(kShardRowsOffsetKey, std::uint64_t{1});
+  refused(kShardRowsCountKey, std::uint32_t{0});
+  refused(kShardRowsCountKey, UINT32_MAX);
+  refused(kShardRowsCountKey, m.vocabulary_size + 1);
+  refused(kShardRowsTypeKey, UINT32_MAX);
+  EXPECT_FALSE(parse_manifest(ByteSpan(good).first(good.size() - 1), "s").ok());
 }
 
 TEST(Cut, IsTheSameFromASplitSet) {

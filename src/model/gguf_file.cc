@@ -317,6 +317,7 @@ Result<GgufFile> parse_gguf(ByteSpan file, std::string_view name) {
     return reader.corrupt(fmt::format("it claims {} metadata entries", entry_count));
 
   GgufFile gguf;
+  gguf.file_bytes = file.size();
   std::unordered_set<std::string> seen;
   for (std::uint64_t i = 0; i < entry_count; ++i) {
     SHOAL_ASSIGN_OR_RETURN(MetadataEntry entry, read_entry(reader));

@@ -72,6 +72,7 @@ struct GgufFile {
   std::vector<MetadataEntry> metadata;
   std::vector<Tensor> tensors;  // file = 0, layer unset
   std::uint32_t alignment = 32;
+  std::uint64_t file_bytes = 0;
 };
 
 // kCorrupt or kUnsupported, as read_manifest says. `name` is the file's name for messages.

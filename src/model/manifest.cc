@@ -38,6 +38,7 @@ std::string printable(std::string text) {
 struct Builder {
   Manifest manifest;
   std::string file;
+  std::uint64_t file_bytes = 0;  // of the first part
   const Architecture* architecture = nullptr;
   std::uint32_t heads_of_first_layer = 1;
   std::uint32_t head_length = 0;
@@ -66,6 +67,7 @@ struct Builder {
   Status read_tensors();
   Status check_shape(std::string_view tensor, std::vector<std::uint64_t> shape, bool required) const;
   Status read_shard();
+  Status read_token_rows();
   void read_quantization();
   void allow_cuts();
   void forbid_stages_without_window();
@@ -287,6 +289,24 @@ Status Builder::read_shard() {
     return corrupt("the layers its shoal.shard keys name are not those it has");
   }
   manifest.shard_of = LayerRange{static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(last)};
+  return read_token_rows();
+}
+
+Status Builder::read_token_rows() {
+  if (manifest.find(kShardRowsOffsetKey) == nullptr) return {};
+  Tensor rows;
+  rows.name = "token_embd.weight";
+  rows.offset = manifest.find_uint(kShardRowsOffsetKey).value_or(UINT64_MAX);
+  const std::uint64_t type = manifest.find_uint(kShardRowsTypeKey).value_or(UINT32_MAX);
+  const std::uint64_t count = manifest.find_uint(kShardRowsCountKey).value_or(0);
+  rows.type = static_cast<std::uint32_t>(std::min<std::uint64_t>(type, UINT32_MAX));
+  rows.shape = {manifest.embedding_length, count};
+  const auto bytes = count == 0 || count > INT32_MAX ? std::nullopt : tensor_bytes(rows.type, rows.shape);
+  if (!bytes || *bytes > file_bytes || rows.offset > file_bytes - *bytes || rows.offset % manifest.alignment != 0) {
+    return corrupt("its shoal.shard.token_rows keys name no rows inside the file");
+  }
+  rows.size_bytes = *bytes;
+  manifest.token_rows = std::move(rows);
   return {};
 }
 
@@ -361,6 +381,7 @@ Result<Manifest> build_manifest(std::vector<GgufFile> parts, std::vector<fs::pat
   builder.manifest.files = std::move(files);
   builder.manifest.metadata = std::move(parts[0].metadata);
   builder.manifest.alignment = parts[0].alignment;
+  builder.file_bytes = parts[0].file_bytes;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     for (Tensor& tensor : parts[i].tensors) {
       tensor.file = static_cast<std::uint32_t>(i);

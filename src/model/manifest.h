@@ -40,6 +40,9 @@ struct Manifest {
 
   // Of a shard (model/cut.h): the layers of the whole model that it holds. A shard cannot be cut again.
   std::optional<LayerRange> shard_of;
+  // Of a shard with the first layer and not the last: the model's token_embd.weight, which stands behind the tensors,
+  // where llama.cpp does not look (model/cut.h). It lies inside the file.
+  std::optional<Tensor> token_rows;
 
   // A cut is allowed before layer i only where this holds (model/architecture.h). Size layer_count + 1; first and last
   // are always true.
@@ -63,10 +66,14 @@ struct Manifest {
   std::optional<std::string> find_string(std::string_view key) const;
 };
 
-// Keys that a cut puts into a shard's metadata, all uint32: which layers of how many it holds.
+// Keys that a cut puts into a shard's metadata. uint32: which layers of how many it holds.
 inline constexpr std::string_view kShardFirstKey = "shoal.shard.first";
 inline constexpr std::string_view kShardLastKey = "shoal.shard.last";
 inline constexpr std::string_view kShardLayersKey = "shoal.shard.layer_count";
+// Manifest::token_rows: offset in the file (uint64), ggml_type and number of rows (uint32).
+inline constexpr std::string_view kShardRowsOffsetKey = "shoal.shard.token_rows.offset";
+inline constexpr std::string_view kShardRowsTypeKey = "shoal.shard.token_rows.type";
+inline constexpr std::string_view kShardRowsCountKey = "shoal.shard.token_rows.count";
 
 // Metadata keys below "<arch>." that may hold one value a layer (llama.cpp's get_key_or_arr and load_swa_pattern in the
 // architectures of the table); a cut slices them.
