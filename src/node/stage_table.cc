@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "base/log.h"
+#include "wire/frame.h"
 
 namespace shoal::node {
 namespace {
@@ -235,7 +238,14 @@ void StageTable::send_result(const wire::Step& step, engine::StepOutput output) 
     result.log_sum_exps.push_back(logits.log_sum_exp);
     candidates += logits.candidates.size();
   }
-  auto raw = std::make_shared<Bytes>(candidates * (sizeof(Token) + sizeof(float)));
+  const std::size_t raw_bytes = candidates * (sizeof(Token) + sizeof(float));
+  if (const std::size_t most = wire::raw_bytes_max(result); raw_bytes > most) {
+    const StageId stage = step.times.back().stage;  // this one
+    auto why = fmt::format("the logits asked for take {}, a frame carries {}; ask for fewer", format_size(raw_bytes),
+                           format_size(most));
+    return send_control_(wire::StepFailed{step.epoch, step.step, stage, ErrorCode::kResourceExhausted, why}, nullptr);
+  }
+  auto raw = std::make_shared<Bytes>(raw_bytes);
   std::uint8_t* at = raw->data();
   for (const auto& logits : output.logits) {
     for (const auto& candidate : logits.candidates) store_le(std::exchange(at, at + sizeof(Token)), candidate.token);
