@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo test unit e2e asan tsan fuzz lint format bench bench-full tools clean help
+.PHONY: all demo test unit e2e asan tsan fuzz lint format bench tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -47,7 +47,7 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## list these targets
-	@sed -n 's/^\([a-z][a-z -]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z][a-z0-9 -]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
 
 .PHONY: setup setup-test llama
 setup:

@@ -11,6 +11,6 @@ LLAMA_BUNDLE_SHA256=5f5d1105d5df040738d87b8290e5d17e7362131cdcfdb0831618e0ea528b
 # Debian 12 packages that a build and its tests need. npm is asked for only where llama.cpp is fetched.
 APT_BUILD="g++ cmake ninja-build ccache git pkg-config make
   libboost1.81-dev libssl-dev libprotobuf-dev protobuf-compiler libsqlite3-dev
-  libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libqrencode-dev"
+  libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libqrencode-dev"
 APT_TEST="libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev clang-format clang-tidy
   python3 curl avahi-daemon avahi-utils dbus procps"
