@@ -23,7 +23,7 @@ void add_shape_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--context", options.context, "tokens the model says it was trained for");
   app.add_option("--window", options.window, "gemma3: tokens a windowed layer sees");
   app.add_option("--type", options.type,
-                 "F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL, Q4_K, Q5_K, Q6_K, or the mixes Q4_K_M, Q5_K_M");
+                 "F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL, IQ4_XS, Q4_K, Q5_K, Q6_K, or the mixes Q4_K_M, Q5_K_M");
   app.add_flag("--tied", options.tied, "the output is the embedding");
   app.add_flag("--rotary-factors", options.rotary_factors, "llama, phi3: with the tensors that scale rotation");
 }

@@ -10,7 +10,7 @@
 namespace shoal::tools {
 namespace {
 
-constexpr std::array<std::pair<const char*, ggml_type>, 12> kTypes = {{
+constexpr std::array<std::pair<const char*, ggml_type>, 13> kTypes = {{
     {"F32", GGML_TYPE_F32},
     {"F16", GGML_TYPE_F16},
     {"Q4_0", GGML_TYPE_Q4_0},
@@ -18,6 +18,7 @@ constexpr std::array<std::pair<const char*, ggml_type>, 12> kTypes = {{
     {"Q5_0", GGML_TYPE_Q5_0},
     {"Q8_0", GGML_TYPE_Q8_0},
     {"IQ4_NL", GGML_TYPE_IQ4_NL},
+    {"IQ4_XS", GGML_TYPE_IQ4_XS},
     {"Q4_K", GGML_TYPE_Q4_K},
     {"Q5_K", GGML_TYPE_Q5_K},
     {"Q6_K", GGML_TYPE_Q6_K},
