@@ -1,0 +1,277 @@
+// Goal: whatever a node answers, a client hears tokens once and in order, or one error; nothing of an older epoch or
+// another node's counts. How: scripted nodes that host stages on paper only, over links on loopback.
+#include "coordinator/coordinator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/scripted_node.h"
+#include "model/test_models.h"
+#include "net/join_link.h"
+
+namespace shoal::coordinator {
+namespace {
+
+using test::ScriptedNode;
+using ::testing::HasSubstr;
+
+struct Heard final : CompletionSink {
+  std::vector<Token> tokens;
+  std::optional<FinishReason> reason;
+  std::optional<Error> error;
+  bool ended() const { return reason || error; }
+  void on_tokens(TextDelta delta) override {
+    EXPECT_FALSE(ended());
+    for (const auto& each : delta.logprobs) tokens.push_back(each.chosen.token);
+  }
+  void on_end(FinishReason why, Usage, Timings) override {
+    EXPECT_FALSE(ended());
+    reason = why;
+  }
+  void on_error(Error what) override {
+    EXPECT_FALSE(ended());
+    error = std::move(what);
+  }
+};
+
+const std::filesystem::path& model_file() {
+  static model::TemporaryFolder folder;
+  static const auto path = [] {
+    auto options = model::small_model("llama");
+    options.layers = 2;
+    return model::write_model(options, folder / "model.gguf").at(0);
+  }();
+  return path;
+}
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    store_ = std::move(*Store::open(folder_ / "state"));
+    model_ = std::move(*ModelSource::open(model_file(), *store_));
+    CoordinatorOptions options;
+    options.name = "home";
+    options.cluster = {"127.0.0.1", 0};
+    options.limits.settings.context_tokens_max = 256;
+    options.limits.settings.kv_tokens_total = 256;
+    options.limits.plan_settle = std::chrono::milliseconds(10);
+    auto made = Coordinator::create(io_, clock_, transport_, *store_, *model_, options);
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    coordinator_ = std::move(*made);
+  }
+
+  void join(ScriptedNode& node, std::uint64_t memory = 1u << 30) {
+    auto grant = coordinator_->create_token(std::chrono::minutes(1));
+    ASSERT_TRUE(grant.ok());
+    auto link = net::JoinLink::parse(grant->link);
+    ASSERT_TRUE(link.ok());
+    node.open(link->endpoints.at(0), link->coordinator, wire::JoinRequest{link->secret, "scripted"});
+    ASSERT_TRUE(run_until([&] { return node.has<wire::JoinAccepted>(); }));
+    node.link->close();
+    node.open(link->endpoints.at(0), link->coordinator, wire::Hello{.name = "scripted", .memory_bytes_max = memory});
+    ASSERT_TRUE(run_until([&] { return node.has<wire::Welcome>(); }));
+  }
+  // One node with one stage of all layers.
+  void serve() {
+    join(a_);
+    ASSERT_TRUE(run_until([&] { return a_.has<wire::LoadStage>(); }));
+    stage_ = a_.all<wire::LoadStage>()[0].stage;
+    a_.send(wire::StageReady{stage_});
+    ASSERT_TRUE(run_until([&] { return coordinator_->status().state == ClusterState::kServing; }));
+  }
+  std::shared_ptr<Heard> submit(std::uint32_t tokens_max, CompletionHandle* handle = nullptr) {
+    CompletionRequest request;
+    request.prompt = {1, 2, 3};
+    request.sampling.temperature = 0;
+    request.tokens_max = tokens_max;
+    request.logprobs = 0;
+    auto heard = std::make_shared<Heard>();
+    auto submitted = coordinator_->submit(std::move(request), heard);
+    EXPECT_TRUE(submitted.ok()) << submitted.error().message;
+    if (submitted.ok() && handle != nullptr) *handle = *submitted;
+    return heard;
+  }
+  // Waits for the step with this number among those of the link, from 0 on.
+  wire::Step step(std::size_t index) {
+    EXPECT_TRUE(run_until([&] { return a_.all<wire::Step>().size() > index; }));
+    return a_.all<wire::Step>().at(index);
+  }
+  // The answer to a step: one candidate for the one row that wants logits.
+  static std::pair<wire::StepResult, Bytes> answer(const wire::Step& step, Token token) {
+    wire::StepResult result{step.epoch, step.step, {1}, {2.0}, {}};
+    Bytes raw(8);
+    store_le(raw.data(), token);
+    store_le(raw.data() + 4, 1.0f);
+    return {result, raw};
+  }
+  void send_answer(const wire::Step& to, Token token) {
+    auto [result, raw] = answer(to, token);
+    a_.send(result, raw);
+  }
+  bool run_until(const std::function<bool()>& condition) { return test::run_until(io_, condition); }
+  // Until what was sent before has been read by the coordinator.
+  void settle() {
+    const auto before = coordinator_->status().plan->stages.at(0).bytes_done;
+    a_.send(wire::StageProgress{stage_, before + 1, before + 2, false});
+    ASSERT_TRUE(run_until([&] { return coordinator_->status().plan->stages.at(0).bytes_done == before + 1; }));
+  }
+
+  model::TemporaryFolder folder_;
+  boost::asio::io_context io_;
+  SystemClock clock_;
+  net::Transport transport_{io_, net::Identity::generate()};
+  ScriptedNode a_{io_}, b_{io_};
+  StageId stage_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ModelSource> model_;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(CoordinatorTest, TokensGoToTheClientAsTheyCome) {
+  serve();
+  auto heard = submit(2);
+  const auto prompt = step(0);
+  ASSERT_EQ(prompt.rows.size(), 3u);
+  EXPECT_TRUE(prompt.has_tokens);
+  EXPECT_EQ(prompt.rows[0].logits, 0u);
+  EXPECT_NE(prompt.rows[2].logits, 0u);
+  send_answer(prompt, 17);
+  ASSERT_TRUE(run_until([&] { return heard->tokens.size() == 1; }));
+  const auto next = step(1);
+  ASSERT_EQ(next.rows.size(), 1u);
+  EXPECT_EQ(next.rows[0].token, 17);
+  EXPECT_EQ(next.rows[0].position, 3u);
+  send_answer(next, 18);
+  ASSERT_TRUE(run_until([&] { return heard->ended(); }));
+  EXPECT_EQ(heard->tokens, (std::vector<Token>{17, 18}));
+  EXPECT_EQ(heard->reason, FinishReason::kLength);
+  EXPECT_EQ(coordinator_->status().tokens_generated, 2u);
+}
+
+TEST_F(CoordinatorTest, AResultCountsOnce) {
+  serve();
+  auto heard = submit(10);
+  const auto first = step(0);
+  send_answer(first, 17);
+  send_answer(first, 99);
+  (void)step(1);
+  settle();
+  EXPECT_EQ(heard->tokens, std::vector<Token>{17});
+  EXPECT_EQ(coordinator_->status().plan->epoch, Epoch{1});
+}
+
+TEST_F(CoordinatorTest, ResultsOfAnotherNodeOrEpochDoNotCount) {
+  serve();
+  join(b_);
+  auto heard = submit(10);
+  const auto first = step(0);
+  auto [result, raw] = answer(first, 99);
+  b_.send(result, raw);
+  b_.send(wire::StageFailed{stage_, ErrorCode::kInternal, "not mine"});
+  result.epoch = Epoch{7};
+  a_.send(result, raw);
+  b_.link->close();  // read after what it sent
+  ASSERT_TRUE(run_until([&] {
+    for (const auto& node : coordinator_->status().nodes) {
+      if (node.id == b_.id()) return node.state == NodeState::kAway;
+    }
+    return false;
+  }));
+  settle();
+  EXPECT_TRUE(heard->tokens.empty());
+  EXPECT_EQ(coordinator_->status().state, ClusterState::kServing);
+  send_answer(first, 17);
+  ASSERT_TRUE(run_until([&] { return !heard->tokens.empty(); }));
+  EXPECT_EQ(heard->tokens, std::vector<Token>{17});
+}
+
+// Bytes that do not fit their counts, tokens that the vocabulary does not have, too many rows.
+TEST_F(CoordinatorTest, AWrongResultIsAFailedStepAndTheSequenceIsComputedAgain) {
+  serve();
+  auto heard = submit(1);
+  const auto first = step(0);
+  auto [result, raw] = answer(first, 40'000);
+  a_.send(result, raw);
+  ASSERT_TRUE(run_until([&] { return coordinator_->status().plan->epoch == Epoch{2}; }));
+  const auto again = step(1);
+  EXPECT_EQ(again.epoch, Epoch{2});
+  EXPECT_EQ(again.rows.size(), 3u) << "from its first token";
+  EXPECT_NE(again.rows[0].sequence, first.rows[0].sequence);
+  send_answer(again, 17);
+  ASSERT_TRUE(run_until([&] { return heard->ended(); }));
+  EXPECT_EQ(heard->tokens, std::vector<Token>{17});
+}
+
+TEST_F(CoordinatorTest, AStageThatKeepsAnsweringWrongEndsTheSequenceWithItsError) {
+  serve();
+  auto heard = submit(1);
+  std::size_t answered = 0;
+  ASSERT_TRUE(run_until([&] {
+    for (const auto& loads = a_.all<wire::LoadStage>(); loads.back().stage != stage_;) {
+      stage_ = loads.back().stage;  // after two failures the stage is loaded anew
+      a_.send(wire::StageReady{stage_});
+    }
+    for (; answered < a_.all<wire::Step>().size(); ++answered) {
+      const auto failed = a_.all<wire::Step>()[answered];
+      if (failed.rows.empty()) continue;
+      a_.send(wire::StepResult{failed.epoch, failed.step, {1, 1}, {2.0, 2.0}, {}}, Bytes(16, 0));
+    }
+    return heard->ended();
+  }));
+  ASSERT_TRUE(heard->error);
+  EXPECT_EQ(heard->error->code, ErrorCode::kCorrupt);
+  EXPECT_THAT(heard->error->message, HasSubstr("another number of rows"));
+}
+
+TEST_F(CoordinatorTest, ACancelledSequenceIsFreedOnItsStages) {
+  serve();
+  CompletionHandle handle;
+  auto heard = submit(10, &handle);
+  const auto first = step(0);
+  coordinator_->cancel(handle);
+  coordinator_->cancel(handle);  // ended: nothing happens
+  send_answer(first, 17);
+  ASSERT_TRUE(run_until([&] {
+    const auto steps = a_.all<wire::Step>();
+    return steps.size() > 1 && !steps.back().frees.empty();
+  }));
+  EXPECT_EQ(a_.all<wire::Step>().back().frees, std::vector{first.rows[0].sequence});
+  EXPECT_TRUE(heard->tokens.empty());
+  EXPECT_FALSE(heard->ended());
+}
+
+TEST_F(CoordinatorTest, AStageThatFailsIsSaidInTheStatus) {
+  join(a_);
+  ASSERT_TRUE(run_until([&] { return a_.has<wire::LoadStage>(); }));
+  a_.send(wire::StageFailed{a_.all<wire::LoadStage>()[0].stage, ErrorCode::kResourceExhausted, "the disk is full"});
+  ASSERT_TRUE(run_until([&] { return coordinator_->status().state == ClusterState::kNoPlan; }));
+  EXPECT_THAT(coordinator_->status().why_no_plan, HasSubstr("the disk is full"));
+}
+
+TEST_F(CoordinatorTest, RunningAnswersEndWhenTheCoordinatorDoes) {
+  serve();
+  auto heard = submit(10);
+  (void)step(0);
+  coordinator_.reset();
+  EXPECT_EQ(heard->reason, FinishReason::kCancelled);
+}
+
+TEST_F(CoordinatorTest, TokensLiveBetweenASecondAndThirtyDays) {
+  for (auto lifetime : {std::chrono::seconds(0), std::chrono::seconds(-1), std::chrono::seconds(30 * 86400 + 1)}) {
+    auto grant = coordinator_->create_token(lifetime);
+    ASSERT_FALSE(grant.ok());
+    EXPECT_EQ(grant.error().code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(coordinator_->create_token(std::chrono::seconds(1)).ok());
+}
+
+TEST_F(CoordinatorTest, APortThatIsTakenIsSaid) {
+  CoordinatorOptions options;
+  options.cluster = coordinator_->cluster_endpoint();
+  auto second = Coordinator::create(io_, clock_, transport_, *store_, *model_, options);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
+}
+
+}  // namespace
+}  // namespace shoal::coordinator
