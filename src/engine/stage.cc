@@ -78,7 +78,11 @@ class LoadedStage final : public Stage {
 
   std::uint32_t layer_count() const override { return instance_->layer_count(); }
   std::uint32_t embedding_length() const override { return instance_->embedding_length(); }
-  StageMemory memory() const override { return instance_->memory(); }
+  StageMemory memory() const override {
+    StageMemory memory = instance_->memory();
+    if (token_rows_) memory.weights_bytes += token_rows_->size_bytes();
+    return memory;
+  }
   const ExactnessReport& exactness() const override { return report_; }
 
  private:

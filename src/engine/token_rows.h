@@ -22,6 +22,8 @@ class TokenRows {
   static Result<TokenRows> open(const model::Manifest& manifest);
 
   std::uint32_t count() const { return count_; }
+  // Of the whole matrix; in memory are the pages that were touched, and the system may drop them again.
+  std::uint64_t size_bytes() const { return std::uint64_t{count_} * row_bytes_; }
   // Appends embedding_length floats. `token` is below count().
   void append(Token token, std::vector<float>& out) const;
 
