@@ -13,4 +13,4 @@ APT_BUILD="g++ cmake ninja-build ccache git pkg-config make
   libboost1.81-dev libssl-dev libprotobuf-dev protobuf-compiler libsqlite3-dev
   libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libqrencode-dev"
 APT_TEST="libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev clang-format clang-tidy
-  python3 curl avahi-daemon avahi-utils dbus procps"
+  python3 curl avahi-daemon avahi-utils dbus iproute2 procps"
