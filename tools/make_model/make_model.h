@@ -28,8 +28,8 @@ struct ModelOptions {
   std::uint32_t context = 4096;
   std::uint32_t window = 512;  // gemma3: tokens a windowed layer sees
   std::string type = "Q4_0";   // F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL, IQ4_XS, Q4_K, Q5_K, Q6_K: all matrices; or a
-                              // mix by llama.cpp's recipe: Q4_K_M, Q5_K_M
-  bool tied = false;                 // no output.weight (always so for gemma3)
+                               // mix by llama.cpp's recipe: Q4_K_M, Q5_K_M
+  bool tied = false;           // no output.weight (always so for gemma3)
   bool rotary_factors = false;       // rope_freqs.weight (llama), rope_factors_*.weight (phi3)
   std::filesystem::path vocabulary;  // a GGUF whose tokenizer.* keys are taken over
   std::string chat_template;         // replaces the vocabulary's own where not empty
