@@ -16,17 +16,18 @@ class ShardFetcherTest : public ::testing::Test {
     Source(boost::asio::io_context& io, net::ReadPiece read)
         : peer(io, [this, read = std::move(read)](std::shared_ptr<net::Link> link, const wire::Frame&) {
             ++links;
-            net::serve_pieces(link,
-                              [this, read, link](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
-                                auto bytes = read(sha256, offset, length);
-                                if (bytes.ok() && offset == 0) given.insert(sha256);
-                                return bytes;
-                              });
+            kept.push_back(link);
+            net::serve_pieces(link, [this, read](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
+              auto bytes = read(sha256, offset, length);
+              if (bytes.ok() && offset == 0) given.insert(sha256);
+              return bytes;
+            });
           }) {}
     FetchSource named(std::string name) const { return {peer.id(), std::move(name), {peer.endpoint()}}; }
 
     std::set<Digest> given;
     int links = 0;
+    std::vector<std::shared_ptr<net::Link>> kept;
     test::Peer peer;
   };
 
