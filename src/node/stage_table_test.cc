@@ -8,7 +8,6 @@
 namespace shoal::node {
 namespace {
 
-using ::testing::HasSubstr;
 
 constexpr StageId kStage{1};
 
@@ -235,7 +234,7 @@ TEST_F(StageTableTest, ALayoutThatCannotBeIsRefused) {
 TEST_F(StageTableTest, AStageMayBeDroppedWhileItIsFetchedOrLoaded) {
   set_plan(1);
   table_->load(order());
-  ASSERT_TRUE(run_until([&] { return all<wire::StageProgress>().size() >= 1; }));
+  ASSERT_TRUE(run_until([&] { return !all<wire::StageProgress>().empty(); }));
   table_->drop(kStage);
   load();  // what was fetched before is used, the rest follows
   EXPECT_EQ(all<wire::StageReady>().size(), 1u);
