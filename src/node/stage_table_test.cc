@@ -8,7 +8,6 @@
 namespace shoal::node {
 namespace {
 
-
 constexpr StageId kStage{1};
 
 class StageTableTest : public ::testing::Test {
