@@ -4,7 +4,7 @@
 Decode and prefill of one stream for the whole model (llama-bench, one thread), llama.cpp's RPC over two servers of one
 thread, and Shoal over two nodes of one thread, in turns, so that a busy moment hits all of them; medians and ratios.
 Besides: what a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four
-takes of a core, and what exactness costs per quantisation. Writes bench/results/spine.md and .json.
+takes of a core (bench/results/spine.md, .json), and what exactness costs per quantisation (exactness.md, .json).
 """
 import argparse
 import datetime
@@ -174,19 +174,14 @@ def machine():
     return f"{os.cpu_count()} cores of {name.group(1) if name else platform.machine()}, {platform.machine()}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--skip-exactness", action="store_true")
-    options = parser.parse_args()
-    tools = llama_tools()
+def spine(tools, rounds):
     gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
     columns = {"whole": [], "rpc": [], "shoal": []}
-    hops, memory = [], []
+    hops = []
     with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024"]) as shoal:
         shoal.complete(prompt(8, 99), 8)
         exactness = shoal.status()["exactness"]
-        for i in range(options.rounds):
+        for i in range(rounds):
             columns["whole"].append(llama_bench(tools, gguf))
             with RpcServers(tools, 2) as servers:
                 columns["rpc"].append(llama_bench(tools, gguf, "--rpc", servers, "-ngl", "99"))
@@ -199,23 +194,22 @@ def main():
     with Shoal(os.path.join(BIN, "shoal"), gguf, 4, ["--context", "1024"]) as shoal:
         shoal.complete(prompt(8, 99), 8)
         idle = measure_idle(shoal)
-    result = {
-        "date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds,
-        "model": "llama-1.1b, Q4_0, random weights", "exactness": exactness,
-        "prefill": {k: statistics.median(r[0] for r in v) for k, v in columns.items()},
-        "decode": {k: statistics.median(r[1] for r in v) for k, v in columns.items()},
-        "hop_ms": statistics.median(hops), "memory_beyond_bytes": memory, "idle_core_share": idle,
-        "exactness_costs": [] if options.skip_exactness else exactness_costs(options.rounds),
-    }
-    write(result)
+    return {"model": "llama-1.1b, Q4_0, random weights", "exactness": exactness,
+            "prefill": {k: statistics.median(r[0] for r in v) for k, v in columns.items()},
+            "decode": {k: statistics.median(r[1] for r in v) for k, v in columns.items()},
+            "hop_ms": statistics.median(hops), "memory_beyond_bytes": memory, "idle_core_share": idle}
 
 
-def write(result):
+def headed(title, result):
+    return ["# " + title, "",
+            f"`make bench` on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
+
+
+def spine_page(result):
     p, d = result["prefill"], result["decode"]
-    lines = [
-        "# The spine beside llama.cpp", "",
-        f"`make bench` on {result['date']}, {result['machine']}; {result['model']}; medians of {result['rounds']} rounds in turns.",
-        "", "| | prefill of 128, tokens/s | decode of one stream, tokens/s |", "|---|---|---|",
+    return headed("The spine beside llama.cpp", result) + [
+        f"{result['model']}; the three in turns within a round.", "",
+        "| | prefill of 128, tokens/s | decode of one stream, tokens/s |", "|---|---|---|",
         f"| llama.cpp, whole model, 1 thread | {p['whole']:.1f} | {d['whole']:.1f} |",
         f"| llama.cpp RPC, 2 servers of 1 thread | {p['rpc']:.1f} | {d['rpc']:.1f} |",
         f"| Shoal, 2 nodes of 1 thread | {p['shoal']:.1f} | {d['shoal']:.1f} |",
@@ -225,27 +219,44 @@ def write(result):
         f"- A hop (coordinator, wire, scheduler; TLS on loopback) costs {result['hop_ms']:.3f} ms a token.",
         "- A node's process beyond weights, KV and compute buffers (PSS): " +
         ", ".join(f"{v / 2**20:.1f} MiB" for v in result["memory_beyond_bytes"].values()) + ".",
-        f"- An idle shoal of four nodes and a coordinator takes {result['idle_core_share'] * 100:.2f} % of a core.", "",
-    ]
-    if result["exactness_costs"]:
-        lines += ["## What exactness costs", "",
-                  "One node of one thread, 8 layers of 1024, `--exact on` against `off`, tokens/s.", "",
-                  "| type | prefill on | off | on / off | decode on | off | on / off | exact even when off |",
-                  "|---|---|---|---|---|---|---|---|"]
-        for r in result["exactness_costs"]:
-            lines.append(
-                f"| {r['type']} | {r['prefill_on']:.0f} | {r['prefill_off']:.0f} | {r['prefill_on'] / r['prefill_off']:.2f} | "
-                f"{r['decode_on']:.0f} | {r['decode_off']:.0f} | {r['decode_on'] / r['decode_off']:.2f} | "
-                f"{'yes' if r['exact_when_off'] else 'no'} |")
-        lines.append("")
+        f"- An idle shoal of four nodes and a coordinator takes {result['idle_core_share'] * 100:.2f} % of a core."]
+
+
+def exactness_page(result):
+    lines = headed("What exactness costs", result) + [
+        "One node of one thread, 8 layers of 1024, random weights, `--exact on` against `off`, tokens/s.", "",
+        "| type | prefill on | off | on / off | decode on | off | on / off | exact even when off |",
+        "|---|---|---|---|---|---|---|---|"]
+    for r in result["types"]:
+        lines.append(
+            f"| {r['type']} | {r['prefill_on']:.0f} | {r['prefill_off']:.0f} | {r['prefill_on'] / r['prefill_off']:.2f} | "
+            f"{r['decode_on']:.0f} | {r['decode_off']:.0f} | {r['decode_on'] / r['decode_off']:.2f} | "
+            f"{'yes' if r['exact_when_off'] else 'no'} |")
+    return lines
+
+
+def write(name, result, page):
     results = os.path.join(HERE, "results")
     os.makedirs(results, exist_ok=True)
-    with open(os.path.join(results, "spine.json"), "w") as file:
+    with open(os.path.join(results, name + ".json"), "w") as file:
         json.dump(result, file, indent=2)
         file.write("\n")
-    with open(os.path.join(results, "spine.md"), "w") as file:
-        file.write("\n".join(lines))
-    print("\n".join(lines))
+    text = "\n".join(page(result)) + "\n"
+    with open(os.path.join(results, name + ".md"), "w") as file:
+        file.write(text)
+    print(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=["spine", "exactness"], help="one of the two tables")
+    options = parser.parse_args()
+    about = {"date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds}
+    if options.only != "exactness":
+        write("spine", about | spine(llama_tools(), options.rounds), spine_page)
+    if options.only != "spine":
+        write("exactness", about | {"types": exactness_costs(options.rounds)}, exactness_page)
 
 
 if __name__ == "__main__":
