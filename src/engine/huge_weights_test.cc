@@ -19,6 +19,13 @@ std::int64_t proportional_bytes() {
   return 0;
 }
 
+// A sanitizer's shadow memory grows with what is touched, so the process's memory says nothing there.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kMemoryIsOurs = false;
+#else
+constexpr bool kMemoryIsOurs = true;
+#endif
+
 Digest digest_of_weights(const llama_model* model) {
   Sha256 hash;
   for (const auto& [name, tensor] : llama_internal_get_tensor_map(model)) {
@@ -44,9 +51,9 @@ TEST(HugeWeights, HaveTheSameBytesOnceAndGoWithTheModel) {
   EXPECT_GE(moved, 14 * unit);  // the output of 32000 rows of 256, but for its ends
   EXPECT_EQ(digest_of_weights(model), expected);
   const std::int64_t after = proportional_bytes();
-  EXPECT_LT(after, mapped + 2 * unit);
+  if (kMemoryIsOurs) EXPECT_LT(after, mapped + 2 * unit);
   llama_model_free(model);
-  EXPECT_LT(proportional_bytes(), after - moved);
+  if (kMemoryIsOurs) EXPECT_LT(proportional_bytes(), after - moved);
 }
 
 // The embedding is looked up row by row and stays in the file, unless it is the output too.
