@@ -51,9 +51,13 @@ TEST(HugeWeights, HaveTheSameBytesOnceAndGoWithTheModel) {
   EXPECT_GE(moved, 14 * unit);  // the output of 32000 rows of 256, but for its ends
   EXPECT_EQ(digest_of_weights(model), expected);
   const std::int64_t after = proportional_bytes();
-  if (kMemoryIsOurs) EXPECT_LT(after, mapped + 2 * unit);
+  if (kMemoryIsOurs) {
+    EXPECT_LT(after, mapped + 2 * unit);
+  }
   llama_model_free(model);
-  if (kMemoryIsOurs) EXPECT_LT(proportional_bytes(), after - moved);
+  if (kMemoryIsOurs) {
+    EXPECT_LT(proportional_bytes(), after - moved);
+  }
 }
 
 // The embedding is looked up row by row and stays in the file, unless it is the output too.
