@@ -9,6 +9,8 @@ parts=${SHOAL_TEST_ONLY:-"unit e2e asan tsan fuzz lint"}
 passed=0
 failed=0
 failures=""
+reports=$(mktemp -d) # what failed parts printed, for the summary
+trap 'rm -rf "$reports"' EXIT
 
 count_ctest() { # log: adds CTest's own numbers
   local line total bad
@@ -31,6 +33,7 @@ run() { # name command...
   if ! count_ctest "$log" && [ "$status" -eq 0 ]; then passed=$((passed + 1)); fi
   if [ "$status" -ne 0 ]; then
     failures="$failures $name"
+    grep -nE '\(Failed\)|\*\*\*|^(FAIL|ERROR): |Error:|error:|: Failure|SUMMARY: |refused|timed out' "$log" | tail -n 40 >"$reports/$name"
     grep -qE 'tests failed out of' "$log" || failed=$((failed + 1))
   fi
   rm -f "$log"
@@ -42,6 +45,10 @@ for part in $parts; do
     unit | e2e | asan | tsan | fuzz | lint) run "$part" make --no-print-directory "$part" ;;
     *) echo "test.sh: unknown part '$part'" >&2; exit 2 ;;
   esac
+done
+for part in $failures; do # again at the end: whoever reads only a log's tail learns what broke
+  echo "== what failed in $part"
+  cat "$reports/$part"
 done
 [ -z "$failures" ] || echo "failed:$failures"
 echo "shoal: $passed passed, $failed failed"

@@ -47,7 +47,9 @@ class BadPeers(ShoalTestCase):
         return peer
 
     def node_address(self):
-        return ("127.0.0.1", int(self.shared.status()["nodes"][0]["addresses"][0].rpartition(":")[2]))
+        # By name: the status lists nodes by id, and the paired peer of this test is one that listens nowhere.
+        node = next(node for node in self.shared.status()["nodes"] if node["name"] == "node-1")
+        return ("127.0.0.1", int(node["addresses"][0].rpartition(":")[2]))
 
     def test_unpaired_hello(self):
         """A key that is not paired may only ask to join: anything else is rejected with what to do."""
