@@ -1,0 +1,158 @@
+// Goal: each path answers what docs/api.md says, to those who may ask; the rest is refused in OpenAI's shape.
+#include <gmock/gmock.h>
+
+#include "api/server_test_support.h"
+
+namespace shoal::api::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+TEST_F(HttpServer, ListsTheModel) {
+  start();
+  Client c = client();
+  const Answer list = c.ask("GET", "/v1/models");
+  EXPECT_EQ(list.status, 200u);
+  EXPECT_EQ(list.json()["object"], "list");
+  EXPECT_EQ(list.json()["data"][0]["id"], "org/fish-1B");
+  for (const std::string path : {"/v1/models/org/fish-1B", "/v1/models/org%2Ffish-1B?x=1"}) {
+    const Answer one = c.ask("GET", path);
+    EXPECT_EQ(one.status, 200u) << path;
+    EXPECT_EQ(one.json()["object"], "model");
+    EXPECT_EQ(one.json()["created"], 1'700'000'000);
+  }
+  const Answer missing = c.ask("GET", "/v1/models/cat");
+  EXPECT_EQ(missing.status, 404u);
+  EXPECT_EQ(missing.json()["error"]["code"], "model_not_found");
+}
+
+TEST_F(HttpServer, TellsItsHealth) {
+  start();
+  Client c = client();
+  EXPECT_EQ(c.ask("GET", "/health").status, 200u);
+  on_io([&] { service_.cluster.state = coordinator::ClusterState::kLoading; });
+  const Answer loading = c.ask("GET", "/health");
+  EXPECT_EQ(loading.status, 503u);
+  EXPECT_EQ(loading.json()["status"], "loading");
+}
+
+TEST_F(HttpServer, AnswersWrongRequestsInOpenAisShape) {
+  start();
+  Client c = client();
+  struct Row {
+    std::string method, target, body;
+    unsigned status;
+    std::string param, code;
+  };
+  const std::vector<Row> table = {
+      {"POST", "/v1/chat/completions", R"({"messages":1})", 400, "messages", ""},
+      {"POST", "/v1/chat/completions", "{", 400, "", ""},
+      {"POST", "/v1/chat/completions", "", 400, "", ""},
+      {"POST", "/v1/completions", R"({"prompt":"p","model":"cat"})", 404, "model", "model_not_found"},
+      {"POST", "/v1/completions", R"({"prompt":")" + std::string(1000, 'x') + "\"}", 400, "prompt",
+       "context_length_exceeded"},
+      {"GET", "/v1/chat/completions", "", 405, "", "method_not_allowed"},
+      {"OPTIONS", "/v1/models", "", 405, "", "method_not_allowed"},
+      {"GET", "/v2", "", 404, "", "unknown_url"},
+      {"GET", "/v1/models/", "", 404, "", "unknown_url"},
+  };
+  for (const Row& row : table) {
+    const Answer answer = c.ask(row.method, row.target, row.body);
+    EXPECT_EQ(answer.status, row.status) << row.target;
+    const Json error = answer.json()["error"];
+    EXPECT_FALSE(error["message"].get<std::string>().empty());
+    EXPECT_EQ(error["type"], "invalid_request_error");
+    EXPECT_EQ(error["param"], row.param.empty() ? Json() : Json(row.param)) << row.target;
+    EXPECT_EQ(error["code"], row.code.empty() ? Json() : Json(row.code)) << row.target;
+    EXPECT_THAT(answer.head, Not(HasSubstr("Access-Control")));
+  }
+}
+
+TEST_F(HttpServer, WantsTheKeys) {
+  start([](ServerConfig& config) { config.api_key = "secret"; });
+  Client c = client();
+  const auto status = [&](const std::string& target, const std::string& key) {
+    return c.ask("GET", target, "", key.empty() ? "" : "Authorization: " + key + "\r\n").status;
+  };
+  EXPECT_EQ(status("/v1/models", ""), 401u);
+  EXPECT_EQ(status("/v1/models", "Bearer wrong"), 401u);
+  EXPECT_EQ(status("/v1/models", "Bearer secret1"), 401u);
+  EXPECT_EQ(status("/v1/models", "Basic secret"), 401u);
+  EXPECT_EQ(status("/v1/models", "Bearer secret"), 200u);
+  EXPECT_EQ(status("/shoal/v1/status", "Bearer secret"), 401u);
+  EXPECT_EQ(status("/shoal/v1/status", ""), 401u);
+  EXPECT_EQ(status("/shoal/v1/status", "Bearer admin"), 200u);
+  EXPECT_EQ(status("/health", ""), 200u);
+  // Who has no key is told so before a body is taken.
+  c.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n");
+  EXPECT_EQ(c.read_answer().status, 401u);
+  EXPECT_EQ(c.read_to_end(), "");
+}
+
+TEST_F(HttpServer, HasNoAdminWithoutAnAdminKey) {
+  start([](ServerConfig& config) { config.admin_key = ""; });
+  EXPECT_EQ(client().ask("GET", "/shoal/v1/status").status, 403u);
+}
+
+// Goal: without a key, no web page that the user happens to visit can reach the server.
+TEST_F(HttpServer, RefusesOtherSitesWithoutAKey) {
+  start();
+  const auto status = [&](const std::string& headers) {
+    Client c = client();
+    c.send("GET /v1/models HTTP/1.1\r\n" + headers + "\r\n");
+    return c.read_answer().status;
+  };
+  EXPECT_EQ(status("Host: localhost:8080\r\n"), 200u);
+  EXPECT_EQ(status("Host: [::1]:8080\r\n"), 200u);
+  EXPECT_EQ(status("Host: evil.example:8080\r\n"), 403u);
+  EXPECT_EQ(status("Host: 127.0.0.1:1\r\nOrigin: http://evil.example\r\n"), 403u);
+  EXPECT_EQ(status("Host: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\n"), 200u);
+}
+
+TEST_F(HttpServer, TellsTheStateOfTheShoal) {
+  start();
+  on_io([&] {
+    coordinator::ClusterStatus& status = service_.cluster;
+    status.exactness = "exact: every stage proved it";
+    status.exact = true;
+    status.nodes = {{.name = "p\xff",
+                     .state = coordinator::NodeState::kConnected,
+                     .addresses = {"10.0.0.2:7421"},
+                     .range = LayerRange{0, 11},
+                     .rtt_ms = 2.5}};
+    status.plan = coordinator::PlanStatus{.epoch = {3},
+                                          .stages = {{.node_name = "phone",
+                                                      .range = {0, 11},
+                                                      .state = coordinator::StageState::kReady,
+                                                      .memory = {.weights_bytes = 7},
+                                                      .to_next = coordinator::LinkPath::kRelay}},
+                                          .explanation = "why"};
+  });
+  const Answer answer = client().ask("GET", "/shoal/v1/status", "", "Authorization: Bearer admin\r\n");
+  ASSERT_EQ(answer.status, 200u);
+  const Json json = answer.json();
+  EXPECT_EQ(json["state"], "serving");
+  EXPECT_EQ(json["exactness"], "exact: every stage proved it");
+  EXPECT_EQ(json["nodes"][0]["name"], "p\xef\xbf\xbd");
+  EXPECT_EQ(json["nodes"][0]["layers"]["last"], 11);
+  EXPECT_EQ(json["nodes"][0]["addresses"][0], "10.0.0.2:7421");
+  EXPECT_EQ(json["plan"]["epoch"], 3);
+  EXPECT_EQ(json["plan"]["stages"][0]["link_to_next"], "relay");
+  EXPECT_EQ(json["plan"]["stages"][0]["memory"]["total_bytes"], 7);
+}
+
+TEST_F(HttpServer, MakesJoinTokens) {
+  start();
+  Client c = client();
+  const std::string key = "Authorization: Bearer admin\r\n";
+  EXPECT_EQ(c.ask("POST", "/shoal/v1/tokens", "", key).json()["expires_unix_seconds"], 600);
+  const Answer answer = c.ask("POST", "/shoal/v1/tokens", R"({"ttl_seconds":9})", key);
+  EXPECT_EQ(answer.json()["expires_unix_seconds"], 9);
+  EXPECT_THAT(answer.json()["link"].get<std::string>(), StartsWith("shoal://"));
+  EXPECT_EQ(c.ask("POST", "/shoal/v1/tokens", R"({"ttl_seconds":0})", key).json()["error"]["param"], "ttl_seconds");
+}
+
+}  // namespace
+}  // namespace shoal::api::test
