@@ -39,7 +39,7 @@ std::uint64_t beyond_layers(const model::Manifest& manifest, LayerRange range) {
 }  // namespace
 
 Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::filesystem::path& path, Store& store,
-                                                       const std::function<void(std::uint64_t)>& progress) {
+                                                       const model::Progress& progress) {
   std::unique_ptr<ModelSource> source(new ModelSource);
   SHOAL_ASSIGN_OR_RETURN(source->manifest_, model::read_manifest(path));
   const auto& manifest = source->manifest_;

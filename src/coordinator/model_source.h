@@ -21,7 +21,7 @@ class ModelSource {
  public:
   // Reads every byte of the model once to hash it, unless the store remembers the hashes of this very file.
   static Result<std::unique_ptr<ModelSource>> open(const std::filesystem::path& model, Store& store,
-                                                   const std::function<void(std::uint64_t bytes_done)>& progress = {});
+                                                   const model::Progress& progress = {});
 
   const model::Manifest& manifest() const { return manifest_; }
   const model::Vocabulary& vocabulary() const { return *vocabulary_; }

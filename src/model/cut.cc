@@ -328,8 +328,7 @@ Result<Cut> plan_cut(const Manifest& manifest, LayerRange range) {
   return Cutter(manifest, range).run();
 }
 
-Result<std::vector<Digest>> hash_tensors(const Manifest& manifest,
-                                         const std::function<void(std::uint64_t bytes_done)>& progress) {
+Result<std::vector<Digest>> hash_tensors(const Manifest& manifest, const Progress& progress) {
   SHOAL_ASSIGN_OR_RETURN(std::vector<FileDescriptor> files, open_all(manifest));
   std::vector<Digest> digests;
   std::uint64_t done = 0;
@@ -339,8 +338,8 @@ Result<std::vector<Digest>> hash_tensors(const Manifest& manifest,
     Sink sink = [&](ByteSpan bytes) -> Status {
       hash.update(bytes);
       done += bytes.size();
-      if (progress) progress(done);
-      return {};
+      if (!progress || progress(done)) return {};
+      return Error{ErrorCode::kCancelled, "the hashing of " + manifest.files[tensor.file].string() + " was given up"};
     };
     SHOAL_RETURN_IF_ERROR(
         read_run(files[tensor.file], manifest.files[tensor.file], tensor.offset, tensor.size_bytes, buffer, sink));

@@ -80,10 +80,12 @@ struct Cut {
 // cuts that work), or a manifest that is itself a shard's.
 Result<Cut> plan_cut(const Manifest& manifest, LayerRange range);
 
-// SHA-256 of each tensor of the model, in Manifest::tensors order: reads every byte once. `progress` gets bytes done.
-// kCorrupt when a file has become shorter than the manifest says.
-Result<std::vector<Digest>> hash_tensors(const Manifest& manifest,
-                                         const std::function<void(std::uint64_t bytes_done)>& progress = {});
+// Asked every MiB or so by what reads and copies whole files; false gives the work up, and it ends with kCancelled.
+using Progress = std::function<bool(std::uint64_t bytes_done)>;
+
+// SHA-256 of each tensor of the model, in Manifest::tensors order: reads every byte once. kCorrupt when a file has
+// become shorter than the manifest says.
+Result<std::vector<Digest>> hash_tensors(const Manifest& manifest, const Progress& progress = {});
 
 // The layout of a cut, given the hashes of the model's tensors (the header's hash is made here).
 ShardLayout make_layout(const Manifest& manifest, const Cut& cut, const std::vector<Digest>& tensor_hashes);

@@ -58,10 +58,16 @@ Status sync_directory(const fs::path& path) {
   return ::fsync(file.get()) == 0 ? Status() : Status(Error{ErrorCode::kInternal, "cannot sync " + path.string()});
 }
 
-Result<Digest> hash_run(const FileDescriptor& file, const fs::path& name, std::uint64_t offset, std::uint64_t size) {
+Error given_up(const fs::path& name) {
+  return {ErrorCode::kCancelled, "the work on " + name.string() + " was given up"};
+}
+
+Result<Digest> hash_run(const FileDescriptor& file, const fs::path& name, std::uint64_t offset, std::uint64_t size,
+                        const std::function<bool()>& stop) {
   Sha256 hash;
   Bytes buffer(std::min<std::uint64_t>(size, kCopyBytes));
   while (size > 0) {
+    if (stop()) return given_up(name);
     auto part = std::span(buffer).first(std::min<std::uint64_t>(size, buffer.size()));
     SHOAL_RETURN_IF_ERROR(file.read_at(offset, part, name));
     hash.update(part);
@@ -78,9 +84,9 @@ Result<std::vector<std::size_t>> damaged_pieces(const ShardLayout& layout, const
   SHOAL_ASSIGN_OR_RETURN(FileDescriptor open, FileDescriptor::open_read(file));
   std::vector<std::size_t> damaged;
   for (std::size_t i = 0; i < layout.pieces.size(); ++i) {
-    if (stop()) return Error{ErrorCode::kCancelled, "the check of " + file.string() + " was given up"};
     const Piece& piece = layout.pieces[i];
-    auto found = hash_run(open, file, piece.offset, piece.size_bytes);
+    auto found = hash_run(open, file, piece.offset, piece.size_bytes, stop);
+    if (!found.ok() && found.error().code == ErrorCode::kCancelled) return found.error();
     if (!found.ok() || *found != piece.sha256) damaged.push_back(i);  // what cannot be read is damaged as well
   }
   return damaged;
@@ -113,7 +119,8 @@ Status ShardWriter::open_files() {
 }
 
 // Pieces whose bytes a run before this one wrote, but did not get to mark.
-Status ShardWriter::find_unmarked() {
+Status ShardWriter::find_unmarked(const Progress& progress) {
+  auto stop = [&] { return progress && !progress(bytes_done_); };
   for (std::size_t i = 0; i < done_.size(); ++i) {
     const Piece& piece = layout_.pieces[i];
     if (done_[i] != 0) continue;
@@ -121,35 +128,34 @@ Status ShardWriter::find_unmarked() {
     // holes, the first byte itself is data, and the piece is read.
     off_t data = ::lseek(file_.get(), static_cast<off_t>(piece.offset), SEEK_DATA);
     if (data < 0 || static_cast<std::uint64_t>(data) >= piece.offset + piece.size_bytes) continue;
-    SHOAL_ASSIGN_OR_RETURN(Digest found, hash_run(file_, path(), piece.offset, piece.size_bytes));
+    SHOAL_ASSIGN_OR_RETURN(Digest found, hash_run(file_, path(), piece.offset, piece.size_bytes, stop));
     if (found == piece.sha256) SHOAL_RETURN_IF_ERROR(accept(i));
   }
   return {};
 }
 
-Status ShardWriter::fill_from_store() {
+Status ShardWriter::fill_from_store(const Progress& progress) {
   for (std::size_t i = 0; i < done_.size(); ++i) {
     if (done_[i] != 0) continue;
-    std::vector<PieceLocation> places;  // a copy: accepting a piece adds to the store's table
-    auto [begin, end] = store_.pieces_.equal_range(layout_.pieces[i].sha256);
-    for (auto it = begin; it != end; ++it) places.push_back(it->second);
-    for (const PieceLocation& place : places) {
-      Status copied = copy_piece(i, place);
+    for (const PieceLocation& place : store_.find_all(layout_.pieces[i].sha256)) {
+      Status copied = copy_piece(i, place, progress);
       if (copied.ok()) break;
       // Another file that has gone or changed since is no loss: the piece stays missing, to be fetched. A full disk is.
-      if (copied.error().code == ErrorCode::kResourceExhausted) return copied;
+      const ErrorCode code = copied.error().code;
+      if (code == ErrorCode::kResourceExhausted || code == ErrorCode::kCancelled) return copied;
     }
   }
   return {};
 }
 
-Status ShardWriter::copy_piece(std::size_t index, const PieceLocation& from) {
+Status ShardWriter::copy_piece(std::size_t index, const PieceLocation& from, const Progress& progress) {
   SHOAL_ASSIGN_OR_RETURN(FileDescriptor source, FileDescriptor::open_read(from.file));
   current_ = SIZE_MAX;
   std::uint64_t offset = from.offset, left = layout_.pieces[index].size_bytes;
   if (from.size_bytes != left) return Error{ErrorCode::kCorrupt, "a piece of another size has the same hash"};
   Bytes buffer(std::min<std::uint64_t>(left, kCopyBytes));
   while (left > 0) {
+    if (progress && !progress(bytes_done_ + (current_ == index ? current_bytes_ : 0))) return given_up(path());
     auto part = std::span(buffer).first(std::min<std::uint64_t>(left, buffer.size()));
     SHOAL_RETURN_IF_ERROR(source.read_at(offset, part, from.file));
     SHOAL_RETURN_IF_ERROR(append(index, part));
@@ -189,6 +195,12 @@ Status ShardWriter::append(std::size_t index, ByteSpan bytes) {
   }
   current_hash_.update(bytes);
   current_bytes_ += bytes.size();
+  written_bytes_ += bytes.size();
+  // A piece may have hundreds of MiB. Left to its end, the sync would hold up the thread for as long as they take.
+  if (written_bytes_ >= kSyncEveryBytes) {
+    SHOAL_RETURN_IF_ERROR(sync(file_, path()));
+    written_bytes_ = 0;
+  }
   if (current_bytes_ < piece.size_bytes) return {};
   current_ = SIZE_MAX;
   if (current_hash_.finish() != piece.sha256) {
@@ -204,7 +216,7 @@ Status ShardWriter::accept(std::size_t index) {
   done_[index] = 1;
   --pieces_left_;
   bytes_done_ += piece.size_bytes;
-  store_.pieces_.emplace(piece.sha256, PieceLocation{path(), piece.offset, piece.size_bytes});
+  store_.add_piece(piece.sha256, {path(), piece.offset, piece.size_bytes});
   unsynced_.push_back(index);
   unsynced_bytes_ += piece.size_bytes;
   if (unsynced_bytes_ >= kSyncEveryBytes || pieces_left_ == 0) return mark_synced();
@@ -214,6 +226,7 @@ Status ShardWriter::accept(std::size_t index) {
 Status ShardWriter::mark_synced() {
   if (unsynced_.empty()) return {};
   SHOAL_RETURN_IF_ERROR(sync(file_, path()));  // first the bytes, then the marks
+  written_bytes_ = 0;
   constexpr std::uint8_t kDone = 1;
   for (std::size_t index : unsynced_) {
     SHOAL_RETURN_IF_ERROR(done_file_.write_at(index, ByteSpan(&kDone, 1), directory_ / "done"));
@@ -285,32 +298,53 @@ Status ShardStore::make_shard(const ShardLayout& layout, const Digest& shard_id)
   // The layout last: a folder with a layout has the other two.
   SHOAL_RETURN_IF_ERROR(write_file_atomic(directory / "layout", layout_text(layout)));
   SHOAL_RETURN_IF_ERROR(sync_directory(directory_));
+  std::lock_guard lock(mutex_);
   shards_.emplace(shard_id, layout);
   return {};
 }
 
-Result<std::unique_ptr<ShardWriter>> ShardStore::open_shard(const ShardLayout& layout) {
+Result<std::unique_ptr<ShardWriter>> ShardStore::open_shard(const ShardLayout& layout, const Progress& progress) {
   SHOAL_RETURN_IF_ERROR(layout.check());
   Digest shard_id = layout.id();
-  if (!shards_.contains(shard_id)) SHOAL_RETURN_IF_ERROR(make_shard(layout, shard_id));
+  if (!contains(shard_id)) SHOAL_RETURN_IF_ERROR(make_shard(layout, shard_id));
   std::unique_ptr<ShardWriter> writer(new ShardWriter(*this, layout, folder(shard_id)));
   SHOAL_RETURN_IF_ERROR(writer->open_files());
-  SHOAL_RETURN_IF_ERROR(writer->find_unmarked());
+  SHOAL_RETURN_IF_ERROR(writer->find_unmarked(progress));
   if (!writer->complete()) {
     std::uint64_t left = layout.bytes() - writer->bytes_done();
     SHOAL_RETURN_IF_ERROR(check_free_space(directory_, left, fmt::format("the shard {}", layout.range.text())));
   }
-  SHOAL_RETURN_IF_ERROR(writer->fill_from_store());
+  SHOAL_RETURN_IF_ERROR(writer->fill_from_store(progress));
   return writer;
 }
 
+bool ShardStore::contains(const Digest& shard_id) const {
+  std::lock_guard lock(mutex_);
+  return shards_.contains(shard_id);
+}
+
+void ShardStore::add_piece(const Digest& sha256, PieceLocation location) {
+  std::lock_guard lock(mutex_);
+  pieces_.emplace(sha256, std::move(location));
+}
+
+std::vector<PieceLocation> ShardStore::find_all(const Digest& sha256) const {
+  std::lock_guard lock(mutex_);
+  std::vector<PieceLocation> places;
+  auto [begin, end] = pieces_.equal_range(sha256);
+  for (auto it = begin; it != end; ++it) places.push_back(it->second);
+  return places;
+}
+
 std::optional<PieceLocation> ShardStore::find(const Digest& sha256) const {
+  std::lock_guard lock(mutex_);
   auto it = pieces_.find(sha256);
   return it == pieces_.end() ? std::nullopt : std::optional(it->second);
 }
 
 void ShardStore::add_model(const Manifest& manifest, const std::vector<Digest>& tensor_hashes) {
   SHOAL_ASSERT(tensor_hashes.size() == manifest.tensors.size());
+  std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < tensor_hashes.size(); ++i) {
     const Tensor& tensor = manifest.tensors[i];
     pieces_.emplace(tensor_hashes[i], PieceLocation{manifest.files[tensor.file], tensor.offset, tensor.size_bytes});
@@ -318,15 +352,16 @@ void ShardStore::add_model(const Manifest& manifest, const std::vector<Digest>& 
 }
 
 Status ShardStore::drop_pieces(const Digest& shard_id, const std::vector<std::size_t>& pieces) {
-  auto found = shards_.find(shard_id);
-  if (found == shards_.end()) return Error{ErrorCode::kNotFound, "there is no shard " + shard_id.hex()};
+  const ShardLayout* shard = layout(shard_id);
+  if (shard == nullptr) return Error{ErrorCode::kNotFound, "there is no shard " + shard_id.hex()};
   fs::path directory = folder(shard_id);
   SHOAL_ASSIGN_OR_RETURN(FileDescriptor done, FileDescriptor::open_write(directory / "done"));
   constexpr std::uint8_t kMissing = 0;
   for (std::size_t index : pieces) {
-    if (index >= found->second.pieces.size()) return Error{ErrorCode::kInvalidArgument, "a shard has no such piece"};
+    if (index >= shard->pieces.size()) return Error{ErrorCode::kInvalidArgument, "a shard has no such piece"};
     SHOAL_RETURN_IF_ERROR(done.write_at(index, ByteSpan(&kMissing, 1), directory / "done"));
-    const Piece& piece = found->second.pieces[index];
+    const Piece& piece = shard->pieces[index];
+    std::lock_guard lock(mutex_);
     std::erase_if(pieces_, [&](const auto& entry) {
       return entry.first == piece.sha256 && entry.second.file.parent_path() == directory &&
              entry.second.offset == piece.offset;
@@ -336,18 +371,20 @@ Status ShardStore::drop_pieces(const Digest& shard_id, const std::vector<std::si
 }
 
 std::vector<Digest> ShardStore::shards() const {
+  std::lock_guard lock(mutex_);
   std::vector<Digest> ids;
   for (const auto& [id, layout] : shards_) ids.push_back(id);
   return ids;
 }
 
 const ShardLayout* ShardStore::layout(const Digest& shard_id) const {
+  std::lock_guard lock(mutex_);
   auto it = shards_.find(shard_id);
   return it == shards_.end() ? nullptr : &it->second;
 }
 
 Status ShardStore::remove(const Digest& shard_id) {
-  if (!shards_.contains(shard_id)) {
+  if (!contains(shard_id)) {
     return Error{ErrorCode::kNotFound, "there is no shard " + shard_id.hex() + " in " + directory_.string()};
   }
   fs::path from = folder(shard_id), to = from;
@@ -356,15 +393,14 @@ Status ShardStore::remove(const Digest& shard_id) {
   fs::remove_all(to, error);
   fs::rename(from, to, error);
   if (error) return Error{ErrorCode::kInternal, fmt::format("cannot remove {}: {}", from.string(), error.message())};
-  forget_folder(from);
-  shards_.erase(shard_id);
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(pieces_, [&](const auto& entry) { return entry.second.file.parent_path() == from; });
+    shards_.erase(shard_id);
+  }
   fs::remove_all(to, error);
   if (error) return Error{ErrorCode::kInternal, fmt::format("cannot remove {}: {}", to.string(), error.message())};
   return {};
-}
-
-void ShardStore::forget_folder(const fs::path& shard_folder) {
-  std::erase_if(pieces_, [&](const auto& entry) { return entry.second.file.parent_path() == shard_folder; });
 }
 
 }  // namespace shoal::model

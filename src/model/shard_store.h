@@ -2,8 +2,8 @@
 //
 // Under `directory`: one folder a shard, named by ShardLayout::id(), holding layout (the pieces, as text), model.gguf
 // (written in place) and done (one byte a piece). A piece that any shard holds can be read by hash, to serve a peer or
-// to fill another cut without the network. Not thread-safe: owned by one thread (the node's io thread, or a
-// coordinator's).
+// to fill another cut without the network. The store may be used from several threads, because opening a shard can mean
+// copying gigabytes, which an io thread must not wait for; a writer belongs to one thread at a time.
 //
 // kill -9 or power loss at any moment loses at most the pieces in flight. A piece's `done` byte is set after its
 // SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one, and
@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -34,8 +35,8 @@ struct PieceLocation {
 class ShardStore;
 
 // Indices of the pieces whose bytes in `file` are not what the layout says: flash decays, files get changed. Reads
-// every byte (some 0.5 to 2 GB/s where the file is cached); any thread. `stop` is asked between pieces and ends the
-// check with kCancelled.
+// every byte (some 0.5 to 2 GB/s where the file is cached); any thread. `stop` is asked every MiB and ends the check
+// with kCancelled.
 Result<std::vector<std::size_t>> damaged_pieces(const ShardLayout& layout, const std::filesystem::path& file,
                                                 const std::function<bool()>& stop);
 
@@ -56,16 +57,16 @@ class ShardWriter {
   // Next bytes of piece `index`, which must continue where the last call for it ended (one piece at a time; starting
   // another abandons the first). After its last byte the hash is checked: kCorrupt drops the piece's bytes, and it is
   // missing as before. kInvalidArgument: no such piece, one that is there already, or more bytes than it has.
-  // kResourceExhausted: the disk is full.
+  // kResourceExhausted: the disk is full. Waits for the disk now and then, never for more than a few MiB.
   Status append(std::size_t index, ByteSpan bytes);
 
  private:
   friend class ShardStore;
   ShardWriter(ShardStore& store, ShardLayout layout, std::filesystem::path directory);
   Status open_files();
-  Status find_unmarked();
-  Status fill_from_store();
-  Status copy_piece(std::size_t index, const PieceLocation& from);
+  Status find_unmarked(const Progress& progress);
+  Status fill_from_store(const Progress& progress);
+  Status copy_piece(std::size_t index, const PieceLocation& from, const Progress& progress);
   Status accept(std::size_t index);  // a verified piece, its bytes written
   Status mark_synced();
 
@@ -76,7 +77,8 @@ class ShardWriter {
   FileDescriptor done_file_;
   std::vector<std::uint8_t> done_;     // verified
   std::vector<std::size_t> unsynced_;  // verified, the byte in the done file not yet set
-  std::uint64_t unsynced_bytes_ = 0;
+  std::uint64_t unsynced_bytes_ = 0;   // of those
+  std::uint64_t written_bytes_ = 0;    // since the last sync, verified or not
   std::uint64_t bytes_done_ = 0;
   std::size_t pieces_left_ = 0;
   std::size_t current_ = SIZE_MAX;
@@ -90,9 +92,10 @@ class ShardStore {
   static Result<std::unique_ptr<ShardStore>> open(const std::filesystem::path& directory);
 
   // The shard of this layout, fresh or resumed; pieces that other shards or an added model file hold are filled in at
-  // once (copied locally, verified). kCorrupt: the layout is wrong (ShardLayout::check). kResourceExhausted: the disk
-  // has too little room (says how much is missing).
-  Result<std::unique_ptr<ShardWriter>> open_shard(const ShardLayout& layout);
+  // once (copied locally, verified): this reads and writes as much as the shard has bytes. kCorrupt: the layout is
+  // wrong (ShardLayout::check). kResourceExhausted: the disk has too little room (says how much is missing).
+  // kCancelled: `progress` said so; what was copied by then is there the next time.
+  Result<std::unique_ptr<ShardWriter>> open_shard(const ShardLayout& layout, const Progress& progress = {});
 
   // Where a verified piece lies; the bytes of a model file are as the hashes given to add_model say.
   std::optional<PieceLocation> find(const Digest& sha256) const;
@@ -115,9 +118,12 @@ class ShardStore {
   std::filesystem::path folder(const Digest& shard_id) const { return directory_ / shard_id.hex(); }
   Status load_shard(const Digest& shard_id);
   Status make_shard(const ShardLayout& layout, const Digest& shard_id);
-  void forget_folder(const std::filesystem::path& shard_folder);
+  bool contains(const Digest& shard_id) const;
+  std::vector<PieceLocation> find_all(const Digest& sha256) const;
+  void add_piece(const Digest& sha256, PieceLocation location);
 
-  std::filesystem::path directory_;
+  const std::filesystem::path directory_;
+  mutable std::mutex mutex_;  // of the tables below, never held while a file is read or written
   std::map<Digest, ShardLayout> shards_;
   std::unordered_multimap<Digest, PieceLocation> pieces_;  // a piece may lie in several shards
 };

@@ -73,6 +73,27 @@ TEST_F(Stored, AShardIsMadeOfItsPieces) {
   EXPECT_EQ(manifest_of(writer->path()).shard_of, (LayerRange{0, 2}));
 }
 
+TEST_F(Stored, OpeningThatIsGivenUpGoesOnTheNextTime) {
+  auto store = open_store();
+  store->add_model(manifest_, hashes_);
+  const ShardLayout wanted = layout({0, 4});
+  std::uint64_t seen = 0;
+  auto given_up = store->open_shard(wanted, [&](std::uint64_t bytes_done) {
+    seen = bytes_done;
+    return bytes_done < wanted.bytes() / 2;
+  });
+  ASSERT_FALSE(given_up.ok());
+  EXPECT_EQ(given_up.error().code, ErrorCode::kCancelled);
+  EXPECT_LT(seen, wanted.bytes());
+  store = open_store();  // knows what is on flash, and no model
+  auto writer = open_shard(*store, {0, 4});
+  EXPECT_GT(writer->bytes_done(), 0u);
+  EXPECT_FALSE(writer->complete());
+  writer.reset();
+  store->add_model(manifest_, hashes_);
+  EXPECT_EQ(open_shard(*store, {0, 4})->missing(), std::vector<std::size_t>{0}) << "the header is in no model file";
+}
+
 TEST_F(Stored, AnInterruptedTransferGoesOn) {
   LayerRange range{1, 3};
   std::vector<std::size_t> missing;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "engine/kernel_cost.h"
 #include "engine/stage.h"
 #include "net/discovery.h"
 #include "net/piece_server.h"
@@ -43,15 +44,14 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeOpti
   // A link of another coordinator moves the device there; one of its own coordinator is not needed any more.
   if (membership && options.join_link && membership->coordinator != options.join_link->coordinator) membership.reset();
   SHOAL_ASSIGN_OR_RETURN(auto store, model::ShardStore::open(options.state_directory / "shards"));
+  std::optional<model::Manifest> manifest;
   if (options.model) {
-    SHOAL_ASSIGN_OR_RETURN(auto manifest, model::read_manifest(*options.model));
-    log_info("hashing {} to cut from it", options.model->string());
-    SHOAL_ASSIGN_OR_RETURN(auto hashes, model::hash_tensors(manifest));
-    store->add_model(manifest, hashes);
+    SHOAL_ASSIGN_OR_RETURN(manifest, model::read_manifest(*options.model));
   }
   std::unique_ptr<Node> node(new Node(io, std::move(options), std::move(identity), std::move(store),
                                       std::move(on_fatal), std::move(on_event)));
   node->membership_ = std::move(membership);
+  node->model_ = std::move(manifest);
   SHOAL_ASSIGN_OR_RETURN(node->listener_, node->transport_.listen(
                                               node->options_.listen,
                                               [raw = node.get()](const NodeId& id) {
@@ -97,7 +97,24 @@ Node::~Node() {
 }
 
 void Node::start() {
+  if (model_) hash_model();
   membership_ ? connect(0) : pair(0);
+}
+
+void Node::hash_model() {
+  log_info("hashing {} to cut from it", options_.model->string());
+  stages_.hold_shards(true);
+  using Hashing = BackgroundTask<Result<std::vector<Digest>>>;
+  hashing_ = std::make_unique<Hashing>(
+      io_,
+      [this](Hashing& task) { return model::hash_tensors(*model_, [&](std::uint64_t) { return !task.stopping(); }); },
+      [this](Result<std::vector<Digest>> hashes) {
+        hashing_.reset();
+        if (!hashes.ok()) return on_fatal_(hashes.error());
+        store_->add_model(*model_, *hashes);
+        model_.reset();
+        stages_.hold_shards(false);
+      });
 }
 
 void Node::tell(NodeEvent event) {
@@ -251,6 +268,8 @@ void Node::on_control_frame(wire::Frame frame) {
     stages_.load(*load);
   } else if (const auto* drop = std::get_if<wire::DropStage>(&message)) {
     stages_.drop(drop->stage);
+  } else if (auto* probe = std::get_if<wire::ProbeKernels>(&message)) {
+    probe_kernels(std::move(probe->types));
   } else if (auto* step = std::get_if<wire::Step>(&message)) {
     stages_.on_step(std::move(*step), std::move(frame.raw));
   } else if (const auto* relay = std::get_if<wire::Relay>(&message)) {
@@ -258,6 +277,18 @@ void Node::on_control_frame(wire::Frame frame) {
     auto* relayed = inner.ok() ? std::get_if<wire::Step>(&inner->message) : nullptr;
     if (relayed && stages_.knows_peer(relay->peer)) stages_.on_step(std::move(*relayed), std::move(inner->raw));
   }
+}
+
+// One at a time: a coordinator that asks again before the answer gets one answer.
+void Node::probe_kernels(std::vector<WeightType> types) {
+  if (probing_) return;
+  using Probing = BackgroundTask<KernelCost>;
+  probing_ = std::make_unique<Probing>(
+      io_, [types = std::move(types)](Probing&) { return engine::measure_kernel_cost(types); },
+      [this](KernelCost cost) {
+        probing_.reset();
+        if (control_) control_->send(wire::KernelsProbed{std::move(cost)});
+      });
 }
 
 void Node::send_telemetry() {

@@ -3,7 +3,8 @@
 // States: pairing (only with a join link and no membership yet) -> connecting -> connected -> connecting ... A lost
 // control link is dialled again with a growing, jittered pause (kRetryMin .. kRetryMax) at every known address, then at
 // what mDNS finds under the pinned key; it never gives up. Everything runs on the io_context's thread but the stages'
-// computing.
+// computing and what reads whole files: a model on this device is hashed on a thread of its own, and stages that are
+// ordered meanwhile wait for it.
 #pragma once
 
 #include <filesystem>
@@ -47,7 +48,8 @@ struct NodeEvent {
 
 class Node {
  public:
-  // `on_fatal` is called once when the node cannot go on (a join link that is refused); `on_event` may be empty.
+  // `on_fatal` is called once when the node cannot go on (a join link that is refused, a model that cannot be read);
+  // `on_event` may be empty.
   static Result<std::unique_ptr<Node>> create(boost::asio::io_context& io, NodeOptions options,
                                               std::function<void(const Error&)> on_fatal,
                                               std::function<void(const NodeEvent&)> on_event);
@@ -72,8 +74,10 @@ class Node {
   void on_control_closed(const Error& error);
   void retry_later(const std::string& why);
   void look_around();
+  void probe_kernels(std::vector<WeightType> types);
   void send_telemetry();
 
+  void hash_model();
   void accept(std::shared_ptr<net::Link> link, wire::Frame first);
   Result<Bytes> read_piece(const Digest& sha256, std::uint64_t offset, std::uint32_t length) const;
   FetchSource coordinator_source() const;
@@ -101,6 +105,9 @@ class Node {
   Duration telemetry_interval_ = std::chrono::milliseconds(500);
   SplitMix64 jitter_;
   StageTable stages_;
+  std::optional<model::Manifest> model_;  // of options_.model, until it is hashed
+  std::unique_ptr<BackgroundTask<Result<std::vector<Digest>>>> hashing_;
+  std::unique_ptr<BackgroundTask<KernelCost>> probing_;
 };
 
 }  // namespace shoal::node

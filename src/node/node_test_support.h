@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/file.h"
 #include "model/shard_store.h"
@@ -31,6 +32,25 @@ inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& 
   }
   return true;
 }
+
+// Events of the loop, so that run_until looks again although nothing else happens; and the proof that the loop turns.
+class Ticks {
+ public:
+  explicit Ticks(boost::asio::io_context& io) : timer_(io) { next(); }
+  int count() const { return count_; }
+
+ private:
+  void next() {
+    timer_.expires_after(std::chrono::milliseconds(2));
+    timer_.async_wait([this](boost::system::error_code error) {
+      if (error) return;
+      ++count_;
+      next();
+    });
+  }
+  boost::asio::steady_timer timer_;
+  int count_ = 0;
+};
 
 // A whole small model as the one shard 0:layers of itself, on disk.
 struct TestShard {

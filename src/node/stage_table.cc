@@ -70,13 +70,46 @@ bool StageTable::knows_peer(const NodeId& id) const {
 
 void StageTable::load(const wire::LoadStage& order) {
   if (stages_.contains(order.stage)) return;
-  model::ShardLayout layout = layout_of(order);
   stages_[order.stage].order = order;
-  if (auto status = layout.check(); !status.ok()) return fail(order.stage, status.error());
-  auto writer = store_.open_shard(layout);
-  if (!writer.ok()) return fail(order.stage, writer.error());
+  if (auto status = layout_of(order).check(); !status.ok()) return fail(order.stage, status.error());
+  if (!shards_held_) open(order.stage);
+}
 
-  stages_[order.stage].verify = (*writer)->bytes_done() > 0;
+void StageTable::hold_shards(bool held) {
+  shards_held_ = held;
+  if (held) return;
+  for (auto& [stage, entry] : stages_) {
+    if (!entry.opening && !entry.fetcher && !entry.host) open(stage);
+  }
+}
+
+void StageTable::open(StageId stage) {
+  Entry& entry = stages_.at(stage);
+  auto work = [this, stage, layout = layout_of(entry.order)](Opening& task) {
+    auto told = std::chrono::steady_clock::now();
+    return store_.open_shard(layout, [&](std::uint64_t bytes_done) {
+      if (auto now = std::chrono::steady_clock::now(); now - told >= kProgressInterval) {
+        told = now;
+        task.post([this, stage, bytes_done, bytes_total = layout.bytes()] {
+          report_progress(stages_.at(stage), bytes_done, bytes_total, false);
+        });
+      }
+      return !task.stopping();
+    });
+  };
+  entry.opening = std::make_unique<Opening>(io_, std::move(work),
+                                            [this, stage](auto writer) { on_opened(stage, std::move(writer)); });
+}
+
+void StageTable::on_opened(StageId stage, Result<std::unique_ptr<model::ShardWriter>> writer) {
+  stages_.at(stage).opening.reset();
+  writer.ok() ? fetch(stage, std::move(*writer)) : fail(stage, writer.error());
+}
+
+void StageTable::fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer) {
+  Entry& entry = stages_.at(stage);
+  const wire::LoadStage& order = entry.order;
+  entry.verify = writer->bytes_done() > 0;
   std::vector<FetchSource> sources;
   for (const auto& source : order.sources) {
     if (source.node == transport_.identity().id()) continue;
@@ -85,20 +118,20 @@ void StageTable::load(const wire::LoadStage& order) {
   }
   sources.push_back(coordinator_());
   log_info("stage {}: layers {}, {} of {} on flash", order.stage.value, order.range.text(),
-           format_size((*writer)->bytes_done()), format_size(layout.bytes()));
+           format_size(writer->bytes_done()), format_size(writer->layout().bytes()));
   ShardFetcher::Handlers handlers;
-  handlers.on_progress = [this, stage = order.stage](std::uint64_t done, std::uint64_t total) {
+  handlers.on_progress = [this, stage](std::uint64_t done, std::uint64_t total) {
     fetch_done_ = done;
     fetch_total_ = total;
     report_progress(stages_.at(stage), done, total, false);
   };
-  handlers.on_done = [this, stage = order.stage](Result<std::filesystem::path> path) {
+  handlers.on_done = [this, stage](Result<std::filesystem::path> path) {
     fetch_done_ = fetch_total_ = 0;
     stages_.at(stage).fetcher.reset();
     path.ok() ? host(stage, *path) : fail(stage, path.error());
   };
-  auto fetcher = std::make_shared<ShardFetcher>(io_, transport_, std::move(*writer), std::move(sources), handlers);
-  stages_[order.stage].fetcher = fetcher;
+  auto fetcher = std::make_shared<ShardFetcher>(io_, transport_, std::move(writer), std::move(sources), handlers);
+  entry.fetcher = fetcher;
   fetcher->start();
 }
 

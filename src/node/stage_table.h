@@ -1,9 +1,10 @@
-// The stages of this node: fetched, loaded, fed with steps, their results passed on.
+// The stages of this node: their shards opened and fetched, loaded, fed with steps, their results passed on.
 //
 // A step is computed only if it is of the current plan's epoch and of a loaded stage. One of an older epoch is dropped,
 // because the scheduler that sent it has moved on; one of a newer epoch waits for its plan (kEarlyStepsMax of them).
 // Results go to the next stage in the plan (same node: directly; other node: over the data links), those of the last
-// stage to the coordinator. A step that cannot be computed is answered with StepFailed. Runs on the io thread.
+// stage to the coordinator. A step that cannot be computed is answered with StepFailed. Runs on the io thread, but for
+// what reads whole shards (opening one, checking it) and for computing.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 
 #include "model/shard_store.h"
 #include "net/transport.h"
+#include "node/background_task.h"
 #include "node/data_links.h"
 #include "node/shard_fetcher.h"
 #include "node/stage_host.h"
@@ -33,6 +35,8 @@ class StageTable {
 
   void set_plan(wire::Plan plan);
   void load(const wire::LoadStage& order);
+  // While held, stages that are to be loaded wait: the store is about to know pieces that need not be fetched then.
+  void hold_shards(bool held);
   void drop(StageId stage);
   // The coordinator is gone: its plan is void.
   void drop_all();
@@ -46,8 +50,11 @@ class StageTable {
   std::pair<std::uint64_t, std::uint64_t> fetch_progress() const { return {fetch_done_, fetch_total_}; }
 
  private:
+  using Opening = BackgroundTask<Result<std::unique_ptr<model::ShardWriter>>>;
+  // In this order: `opening`, `fetcher`, `host`; one of them at a time, none while shards are held.
   struct Entry {
     wire::LoadStage order;
+    std::unique_ptr<Opening> opening;
     std::shared_ptr<ShardFetcher> fetcher;
     bool verify = false;  // some of the shard was on flash before: it is hashed before it is loaded
     std::unique_ptr<StageHost> host;
@@ -59,6 +66,9 @@ class StageTable {
     std::map<StepId, std::vector<wire::StepRow>> wants;
   };
 
+  void open(StageId stage);
+  void on_opened(StageId stage, Result<std::unique_ptr<model::ShardWriter>> writer);
+  void fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer);
   void fail(StageId stage, const Error& error);
   void fetch_again(StageId stage, const std::vector<std::size_t>& damaged);
   void host(StageId stage, const std::filesystem::path& shard);
@@ -78,6 +88,7 @@ class StageTable {
   DataLinks links_;
   wire::Plan plan_;
   std::map<StageId, Entry> stages_;
+  bool shards_held_ = false;
   std::vector<std::pair<wire::Step, Bytes>> early_;
   std::uint64_t fetch_done_ = 0;
   std::uint64_t fetch_total_ = 0;

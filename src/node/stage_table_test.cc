@@ -3,6 +3,9 @@
 // serves pieces.
 #include "node/stage_table.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "node/node_test_support.h"
 
 namespace shoal::node {
@@ -230,8 +233,35 @@ TEST_F(StageTableTest, ALayoutThatCannotBeIsRefused) {
   EXPECT_EQ(all<wire::StageFailed>()[0].code, ErrorCode::kCorrupt);
 }
 
-TEST_F(StageTableTest, AStageMayBeDroppedWhileItIsFetchedOrLoaded) {
+// The disk that has the pieces does not answer for a while: a pipe stands for the file, and opening it waits.
+TEST_F(StageTableTest, TheLoopTurnsWhileAShardIsFilledFromTheDisk) {
+  const auto pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  auto hashes = model::hash_tensors(shard_.manifest);
+  ASSERT_TRUE(hashes.ok());
+  auto manifest = shard_.manifest;
+  manifest.files = {pipe};
+  store_->add_model(manifest, *hashes);
   set_plan(1);
+  table_->load(order());
+  test::Ticks ticks(io_);
+  ASSERT_TRUE(run_until([&] { return ticks.count() > 3; }));
+  EXPECT_TRUE(sent_.empty());
+  FileDescriptor end;  // of the pipe; can be had once somebody waits for it
+  ASSERT_TRUE(run_until([&] {
+    end = FileDescriptor(::open(pipe.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    return end.open();
+  }));
+  // A pipe cannot be read in places: the pieces come from the coordinator then.
+  ASSERT_TRUE(run_until([&] { return !all<wire::StageReady>().empty(); }));
+  EXPECT_TRUE(all<wire::StageFailed>().empty());
+}
+
+TEST_F(StageTableTest, AStageMayBeDroppedWhileItIsOpenedFetchedOrLoaded) {
+  set_plan(1);
+  table_->load(order());
+  table_->drop(kStage);
+  EXPECT_TRUE(table_->telemetry().empty());
   table_->load(order());
   ASSERT_TRUE(run_until([&] { return !all<wire::StageProgress>().empty(); }));
   table_->drop(kStage);
@@ -240,7 +270,7 @@ TEST_F(StageTableTest, AStageMayBeDroppedWhileItIsFetchedOrLoaded) {
   sent_.clear();
   table_->drop(kStage);
   table_->load(order());
-  ASSERT_TRUE(run_until([&] { return all<wire::StageProgress>().back().loading; }));
+  ASSERT_TRUE(run_until([&] { return !sent_.empty() && all<wire::StageProgress>().back().loading; }));
   table_->drop(kStage);  // waits for the load to be abandoned
   io_.run_for(std::chrono::milliseconds(20));
   EXPECT_TRUE(all<wire::StageReady>().empty());
