@@ -1,4 +1,5 @@
-// A child process that ends with its parent: its standard input is a pipe that closes when we do, however we end.
+// A child process that ends with its parent: its standard input is a pipe that closes when we do, however we end. It
+// inherits no other descriptor than its standard ones.
 #pragma once
 
 #include <string>

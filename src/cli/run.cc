@@ -1,13 +1,13 @@
 // `shoal run`: a throw-away local shoal of N node processes; the completion alone on standard output.
 #include <cstdio>
 
-#include <unistd.h>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/file.h"
 #include "cli/child_process.h"
 #include "cli/settings_options.h"
 #include "cli/stop_signals.h"
+#include "cli/temporary_directory.h"
 #include "cli/verb.h"
 #include "coordinator/coordinator.h"
 #include "node/device.h"
@@ -26,28 +26,6 @@ struct Options {
   std::string memory;
   bool stats = false;
   SettingsOptions settings;
-};
-
-class TemporaryDirectory {
- public:
-  static Result<TemporaryDirectory> make() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shoal-run-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      return Error{ErrorCode::kResourceExhausted,
-                   "cannot make a directory in " + std::filesystem::temp_directory_path().string()};
-    }
-    return TemporaryDirectory(pattern);
-  }
-  TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  explicit TemporaryDirectory(std::filesystem::path path) : path_(std::move(path)) {}
-  std::filesystem::path path_;
 };
 
 // Prints the completion as it comes and ends the loop.

@@ -1,10 +1,14 @@
 """What a person gets from the verbs: output, exit codes, one clear line when something is wrong."""
 
 import json
+import os
+import pathlib
 import re
+import signal
+import subprocess
 import unittest
 
-from shoal import ShoalTestCase, model, run
+from shoal import SHOAL, ShoalTestCase, model, run, wait_until
 
 VERBS = [[], ["serve"], ["join"], ["token"], ["token", "create"], ["status"], ["chat"], ["run"], ["model"],
          ["model", "inspect"], ["model", "cut"], ["discover"]]
@@ -71,6 +75,108 @@ class WithoutAShoal(ShoalTestCase):
                    "--stats")
         self.assertEqual(told.stdout, done.stdout)
         self.assertRegex(told.stderr, r"\A\[\d+ prompt tokens in \d+ ms, \d+ tokens at [\d.]+ tokens/s\]\n\Z")
+
+
+def stat_fields(pid):
+    """What stands behind the name in /proc/PID/stat: state, parent, ...; None when there is no such process."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def children(pid):
+    every = ((int(path.name), stat_fields(path.name)) for path in pathlib.Path("/proc").iterdir() if path.name.isdigit())
+    return sorted(child for child, fields in every if fields and int(fields[1]) == pid)
+
+
+def descriptors(pid):
+    """{descriptor: what it is} of a process: 'pipe:[123]', 'socket:[456]', a path."""
+    found = {}
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[int(path.name)] = os.readlink(path)
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return found
+
+
+class KilledRun(ShoalTestCase):
+    """`shoal run` that is killed: its nodes end with it, and what it leaves on disk goes with the next run."""
+
+    def setUp(self):
+        super().setUp()
+        self.temporary = self.temporary_directory()
+        self.environment = {"TMPDIR": str(self.temporary)}
+
+    def directories(self):
+        return set(self.temporary.glob("shoal-run-*"))
+
+    def start_run(self, nodes):
+        """A run in the middle of its answer, stopped there: it cannot come to its end before it is looked at."""
+        process = subprocess.Popen([SHOAL, "run", "--model", model(), "--nodes", str(nodes), "--prompt", "Once",
+                                    "--max-tokens", "1900", "--context", "2048"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **self.environment})
+
+        def end():
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            process.stdout.close()
+
+        self.addCleanup(end)
+        self.assertNotEqual(process.stdout.read(1), b"")
+        process.send_signal(signal.SIGSTOP)
+        self.assertIsNone(process.poll())
+        return process
+
+    def short_run(self):
+        done = run("run", "--model", model(), "--nodes", 1, "--prompt", "Once", "--max-tokens", 2, "--context", 256,
+                   environment=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_nothing_remains(self):
+        killed = self.start_run(nodes=3)
+        nodes = children(killed.pid)
+        self.assertEqual(len(nodes), 3)
+        # The other end of each node's standard input is the parent's alone, and nothing of the parent's is a node's.
+        parents = set(descriptors(killed.pid).values()) - {"/dev/null"}
+        pipes = {descriptors(node)[0] for node in nodes}
+        self.assertEqual(len(pipes), 3)
+        self.assertLessEqual(pipes, parents)
+        for node in nodes:
+            shared = {fd: what for fd, what in descriptors(node).items() if fd != 0 and what in parents | pipes}
+            shared = {fd: what for fd, what in shared.items() if what != descriptors(node)[0]}  # join watches a copy
+            shared = {fd: what for fd, what in shared.items() if not what.startswith("anon_inode:")}  # these have no name
+            self.assertEqual(shared, {})
+        [directory] = self.directories()
+
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        wait_until(lambda: all((stat_fields(node) or "Z")[0] in "ZX" for node in nodes), "the nodes ended")
+        self.assertEqual(self.directories(), {directory}, "nobody was left to remove it")
+        self.short_run()
+        self.assertEqual(self.directories(), set())
+
+    def test_directories_in_use_stay(self):
+        """Of other runs that go on, of somebody who has only just made one, and what is no directory."""
+        living = self.start_run(nodes=1)
+        fresh = self.temporary / "shoal-run-fresh0"
+        fresh.mkdir()
+        (self.temporary / "elsewhere").mkdir()
+        (self.temporary / "elsewhere" / "lock").touch()
+        link = self.temporary / "shoal-run-link00"
+        link.symlink_to(self.temporary / "elsewhere")
+        before = self.directories()
+        self.assertEqual(len(before), 3)
+        self.short_run()
+        self.assertEqual(self.directories(), before)
+        self.assertTrue((self.temporary / "elsewhere" / "lock").exists())
+        self.assertIsNone(living.poll())
+        living.send_signal(signal.SIGINT)
+        living.send_signal(signal.SIGCONT)
+        living.communicate(timeout=20)
+        self.assertEqual(self.directories(), {fresh, link}, "a run that is interrupted removes its own")
 
 
 class WithAShoal(ShoalTestCase):
