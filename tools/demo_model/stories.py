@@ -104,9 +104,8 @@ NOUNS = {
 }
 ONLY_ONES = [("moon", "light"), ("sun", "light"), ("wind", "rain"), ("rain", "rain"), ("sea", "place"), ("North_Star", "light"),
              ("ocean", "place"), ("rainbow", "light")]
-GENDER = {noun: "he" for noun in "boy king prince fisherman grandfather postman cowboy father brother wizard rooster bull "
-                                 "emperor gingerbread_man snowman".replace("_man", " man").split()}
-GENDER.update({"gingerbread man": "he"})
+GENDER = {noun: "he" for noun in ("boy king prince fisherman grandfather postman cowboy father brother wizard rooster bull emperor "
+                                  "snowman").split() + ["gingerbread man"]}
 GENDER.update({noun: "she" for noun in "girl queen princess grandmother mermaid fairy witch mother sister cow hen".split()})
 
 ADJECTIVES = {
@@ -335,7 +334,10 @@ def _still_text(rng, subject, plots):
 
 def _tell(rng, beats, slots):
     # Slots are chosen once, wordings one by one: a beat never contradicts another, whatever wordings come together.
-    sentences = [rng.choice(CLOSINGS[beat] if isinstance(beat, str) else beat).format_map(slots) for beat in beats]
+    beats = [CLOSINGS[beat] if isinstance(beat, str) else beat for beat in beats]
+    if slots["a"].startswith("the "):  # 'the moon': not 'there was the moon'
+        beats[0] = [wording for wording in beats[0] if "there was {a}" not in wording] or beats[0]
+    sentences = [rng.choice(beat).format_map(slots) for beat in beats]
     return " ".join(sentences + ["The end."])
 
 

@@ -219,7 +219,7 @@ MOVER_PLOTS = [
 
 THING_PLOTS = [
     {"beats": [  # forgotten
-        ["Once upon a time there was {a} in a dark attic.", "Once upon a time, {a} lay at the back of a drawer.", "Long ago, {a} stood on a dusty shelf."],
+        ["Once upon a time there was {a} in a dark attic.", "Once upon a time, {a} was all alone in an old cellar.", "Long ago there was {a} in the corner of an old house."],
         ["Nobody had used {the} for many years, and it felt lonely.", "\"Everyone has forgotten me,\" thought {the}."],
         ["One rainy day, a {child} named {n} came in to play.", "One day, a {child} named {n} was looking for something to do."],
         ["{N} found {the} and cleaned it with a soft cloth.", "\"What a wonderful thing!\" said {n} when {he} found {the}."],
@@ -237,7 +237,7 @@ THING_PLOTS = [
         ["{N} smiled and said, \"Now I love it even more.\"", "{N} hugged {the} and was careful with it from then on."]]},
     {"beats": [  # lost and found
         ["Once upon a time, {a} belonged to a {child} named {n}.", "There once was {a}, and it belonged to a {child} named {n}."],
-        ["One day, {n} forgot {the} in the park.", "One windy day, {the} fell out of the bag of {n}."],
+        ["One day, {n} forgot {the} in the park.", "One windy day, {the} was left behind in the street, and {n} did not see it."],
         ["The night came, and {the} was cold and all alone.", "It began to rain, and {the} was afraid."],
         ["\"Will {n} ever find me?\" thought {the}.", "At home {n} looked everywhere and was very sad."],
         ["Then {ananimal} came by and carried {the} home through the dark.", "Then {ananimal} found {the} and brought it to the door."],
@@ -272,10 +272,10 @@ PLACE_PLOTS = [
         ["They cleaned it, painted signs and planted flowers.", "They sang, played and ate sweet cake."],
         ["From that day on, {the} was full of happy voices.", "And {the} was never lonely again."]]},
     {"beats": [  # a shelter
-        ["Once upon a time there was {a} far away from everything.", "Long ago there was {a} that everyone loved."],
+        ["Once upon a time there was {a} far away from everything.", "Long ago, everyone loved {a}."],
         ["One stormy night, {ananimal} lost its way.", "One winter evening, {ananimal} could not find its way home."],
         ["It was cold and afraid, but then it saw {the}.", "It walked and walked until it came to {the}."],
-        ["At {the} it found a dry corner and fell asleep.", "There it met a {child} named {n} who gave it a warm blanket."],
+        ["Near {the} it found a dry place and fell asleep.", "There it met a {child} named {n} who gave it a warm blanket."],
         ["In the morning the sun shone over {the}, and the storm was over.", "All night the wind blew, but near {the} it was safe."],
         ["The {animal} went home and told everyone about {the}.", "The {animal} liked it so much that it stayed."],
         ["Since then everyone who is lost is welcome there.", "And {the} is still a good place for all who need a friend."]]},
@@ -289,7 +289,7 @@ PLACE_PLOTS = [
          "In it was a note that said, \"Be kind to {the}, and it will make you happy.\""],
         ["{N} smiled and came back to {the} every day.", "From then on, {n} took good care of {the} and was happy."]]},
     {"beats": [  # mended together
-        ["Once upon a time there was {a} that everyone loved.", "Long ago there was {a}, and people came from far away to see it."],
+        ["Once upon a time there was {a} that everyone loved.", "Long ago, people came from far away to see {a}."],
         ["But one night a great storm came to {the}.", "Then a hard winter came, and {the} was covered with ice and snow."],
         ["In the morning it looked sad and gray.", "After that, everyone was sad, and nobody came anymore."],
         ["A {child} named {n} said, \"We must help.\"", "\"We can mend it together,\" said a {child} named {n}."],
@@ -382,7 +382,7 @@ IDEA_PLOTS = [
         ["{N} thought about it and smiled too.", "{N} was surprised and very happy."],
         ["Since that day {n} knows that {a} begins with small things.", "And {n} told everyone that {a} is not far away."]]},
     {"beats": [  # two friends
-        ["Once upon a time there was a little story about {a}, and it began with a {child} named {n}.", "This is a story about {a} and a {child} named {n}."],
+        ["Once upon a time, a {child} named {n} had never heard of {a}.", "This is the story of {a} and of a {child} named {n}."],
         ["One day, {n} found {ananimal} that was hungry and cold.", "One winter day, {n} met {ananimal} in the snow."],
         ["\"I will help you,\" said {n}.", "{N} gave it half of {his} bread."],
         ["The {animal} stayed with {n}, and the two shared everything.", "They walked home together and sat by the fire."],
