@@ -29,6 +29,8 @@ inline constexpr std::uint32_t kStepRowsMax = 63;
 enum class KvType : std::uint8_t { kF16, kQ8_0 };
 
 // auto: exact wherever that costs under 10 %; on: always, or the stage refuses to load; off: whatever is fastest.
+// The coordinator decides what auto means, once for a model and a kernel family (coordinator/kernel_choice.h): a stage
+// that is told auto takes the exact kernels, and says so when even these are not exact.
 enum class ExactMode : std::uint8_t { kAuto, kOn, kOff };
 
 inline constexpr std::array<std::string_view, 2> kKvTypeNames = {"f16", "q8_0"};
@@ -51,6 +53,20 @@ struct StageSettings {
   KvType kv_type = KvType::kF16;
   ExactMode exact = ExactMode::kAuto;
   bool operator==(const StageSettings&) const = default;
+};
+
+// How much of a model's weights is of one type.
+struct WeightType {
+  std::uint32_t type = 0;  // a ggml_type
+  std::uint64_t bytes = 0;
+  bool operator==(const WeightType&) const = default;
+};
+// What leaving out the fast kernels that are not exact takes on one kernel family.
+struct KernelCost {
+  bool measured = false;  // false: no type's kernels had to be left out, exactness is free
+  double cost = 0;        // more time, 0.1 = 10 %
+  std::string left_out;   // "repacked Q4_K, tinyBLAS F16"
+  bool operator==(const KernelCost&) const = default;
 };
 
 // What a stage found out about itself on loading.

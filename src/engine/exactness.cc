@@ -13,29 +13,16 @@
 #include "engine/kernel_probe.h"
 #include "engine/repack_buffer.h"
 #include "ggml.h"
+#include "model/weight_types.h"
 
 namespace shoal::engine {
 namespace {
 
-std::string type_name(std::uint32_t type) {
-  std::string name = ggml_type_name(static_cast<ggml_type>(type));
-  for (char& c : name) {
-    if (c >= 'a' && c <= 'z' && c != 'x') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return name;
-}
-
-// Weights that graphs only multiply with.
-bool is_matrix(const model::Tensor& tensor) {
-  const bool named = tensor.name == "output.weight" || tensor.name == "token_embd.weight" || tensor.layer.has_value();
-  return named && tensor.name.ends_with(".weight") && tensor.shape.size() >= 2 && tensor.shape.size() <= 3 &&
-         tensor.type < GGML_TYPE_COUNT && tensor.shape[1] > 1;
-}
-
 // Layers only. The output is tied to the embedding in some models, whole they read it by rows as well and cannot repack
 // it, and a last stage does not know: a repacked output would give it other bits than the whole model's.
 bool is_repackable(const model::Tensor& tensor) {
-  if (!tensor.layer || !is_matrix(tensor) || !ggml_is_quantized(static_cast<ggml_type>(tensor.type))) return false;
+  if (!tensor.layer || !model::is_matrix(tensor) || !ggml_is_quantized(static_cast<ggml_type>(tensor.type)))
+    return false;
   const auto size = [&](std::size_t i) { return static_cast<std::int64_t>(tensor.shape[i]); };
   return can_repack(tensor.type, size(0), size(1), tensor.shape.size() == 3 ? size(2) : 1);
 }
@@ -188,48 +175,21 @@ ExactKernels choose_exact_kernels(const model::Manifest& manifest) {
   std::vector<const model::Tensor*> repacked;
   std::set<std::string> left_out;
   for (const model::Tensor& tensor : manifest.tensors) {
-    if (!is_matrix(tensor)) continue;
+    if (!model::is_matrix(tensor)) continue;
     const KernelVerdict verdict = probe_kernels(tensor.type);
     if (verdict.tinyblas_exact) kernels.choice.tinyblas_types |= std::uint64_t{1} << tensor.type;
     if (is_repackable(tensor)) {
       if (verdict.repack_exact)
         repacked.push_back(&tensor);
       else
-        left_out.insert("repacked " + type_name(tensor.type));
+        left_out.insert("repacked " + weight_type_name(tensor.type));
     } else if (!verdict.tinyblas_exact) {
-      left_out.insert("tinyBLAS " + type_name(tensor.type));
+      left_out.insert("tinyBLAS " + weight_type_name(tensor.type));
     }
   }
   kernels.choice.repacked_tensors = name_patterns(repacked);
   for (const std::string& each : left_out) kernels.left_out += (kernels.left_out.empty() ? "" : ", ") + each;
   return kernels;
-}
-
-std::optional<double> measure_exact_cost(const model::Manifest& manifest) {
-  constexpr double kDecodePart = 0.75;
-  std::map<std::uint32_t, double> bytes_of;
-  for (const model::Tensor& tensor : manifest.tensors) {
-    if (is_matrix(tensor)) bytes_of[tensor.type] += static_cast<double>(tensor.size_bytes);
-  }
-  const auto differs = [](const auto& each) {
-    const KernelVerdict verdict = probe_kernels(each.first);
-    return verdict.repack_exists ? !verdict.repack_exact : !verdict.tinyblas_exact;
-  };
-  if (std::none_of(bytes_of.begin(), bytes_of.end(), differs)) return std::nullopt;
-  double cost = 0;
-  for (const auto& [rows, part] : {std::pair{1u, kDecodePart}, std::pair{kStepRowsMax, 1 - kDecodePart}}) {
-    double fast = 0;
-    double exact = 0;
-    for (const auto& each : bytes_of) {
-      const double per_byte =
-          each.second / static_cast<double>(ggml_row_size(static_cast<ggml_type>(each.first), 2048));
-      const double type_fast = time_kernels(each.first, rows, false) * per_byte;
-      fast += type_fast;
-      exact += differs(each) ? time_kernels(each.first, rows, true) * per_byte : type_fast;
-    }
-    if (fast > 0) cost += part * (exact / fast - 1);
-  }
-  return std::max(cost, 0.0);
 }
 
 Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options) {

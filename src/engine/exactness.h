@@ -28,11 +28,6 @@ struct ExactKernels {
 // The exact kernels for a model with these tensors.
 ExactKernels choose_exact_kernels(const model::Manifest& manifest);
 
-// How much more time the exact kernels take, 0.1 = 10 %: measured on matrices of the model's weight types, each type
-// weighted by its bytes, decode (1 row) three parts and prefill (63 rows) one part, because an answer spends most of
-// its time in decode. nullopt: no type's kernels differ.
-std::optional<double> measure_exact_cost(const model::Manifest& manifest);
-
 // nullopt: proven. Else what differed, in words. An error of eval is passed on.
 Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options);
 

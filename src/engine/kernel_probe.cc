@@ -183,4 +183,12 @@ double time_kernels(std::uint32_t type, std::uint32_t rows, bool exact_only) {
   return seconds[kRuns / 2];
 }
 
+std::string weight_type_name(std::uint32_t type) {
+  std::string name = ggml_type_name(static_cast<ggml_type>(type));
+  for (char& c : name) {
+    if (c >= 'a' && c <= 'z' && c != 'x') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name;
+}
+
 }  // namespace shoal::engine

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace shoal::engine {
 
@@ -22,5 +23,8 @@ KernelVerdict probe_kernels(std::uint32_t type);
 // the median of five runs after one to warm up, with every kernel allowed or with the exact ones only. 0: the type
 // cannot be made (see above).
 double time_kernels(std::uint32_t type, std::uint32_t rows, bool exact_only);
+
+// "Q4_K", as llama.cpp's tools write it. `type` is one that this build knows.
+std::string weight_type_name(std::uint32_t type);
 
 }  // namespace shoal::engine

@@ -18,7 +18,6 @@
 namespace shoal::engine {
 namespace {
 
-constexpr double kAutoCostMax = 0.10;
 constexpr std::uint32_t kThreadsMax = 256;
 
 Error invalid(std::string message) {
@@ -244,10 +243,6 @@ Result<Proven> load_and_prove(const std::filesystem::path& shard, const Instance
   return proven;
 }
 
-std::string percent(double share) {
-  return fmt::format("{:.0f} %", share * 100);
-}
-
 constexpr const char* kProof = "proven in micro-batches of 1, 2, 4, 5, 8 and 63 rows";
 
 }  // namespace
@@ -270,27 +265,19 @@ Result<std::unique_ptr<Stage>> Stage::load(const std::filesystem::path& shard, b
 
   const ExactMode mode = options.settings.exact;
   const ExactKernels exact = choose_exact_kernels(manifest);
-  std::optional<double> cost;
-  if (mode == ExactMode::kAuto && !exact.left_out.empty()) cost = measure_exact_cost(manifest);
-  const bool too_dear = cost && *cost >= kAutoCostMax;
-  if (mode != ExactMode::kOff && !too_dear) instance.kernels = exact.choice;
+  if (mode != ExactMode::kOff) instance.kernels = exact.choice;
 
   SHOAL_ASSIGN_OR_RETURN(Proven proven, load_and_prove(shard, instance));
   ExactnessReport report;
-  report.exact = !proven.difference;
-  if (report.exact) {
+  report.exact = !proven.difference && mode != ExactMode::kOff;
+  if (mode == ExactMode::kOff) {
+    // Even if this stage passes: other cuts of the model may repack other tensors.
+    report.reason =
+        "not exact: the fastest kernels were asked for, " +
+        (proven.difference ? "and with them " + *proven.difference : "of which another cut may choose others");
+  } else if (report.exact) {
     report.reason = kProof;
-    if (!instance.kernels.exact)
-      report.reason += "; fastest kernels";
-    else if (exact.left_out.empty())
-      report.reason += "; no fast kernel had to be left out";
-    else
-      report.reason += fmt::format("; without {}{}", exact.left_out, cost ? " (cost " + percent(*cost) + ")" : "");
-  } else if (mode == ExactMode::kOff) {
-    report.reason = fmt::format("not exact: the fastest kernels were asked for, and with them {}", *proven.difference);
-  } else if (too_dear) {
-    report.reason = fmt::format("not exact: exact kernels (without {}) would cost {}; --exact on takes them",
-                                exact.left_out, percent(*cost));
+    report.reason += exact.left_out.empty() ? "; no fast kernel had to be left out" : "; without " + exact.left_out;
   } else if (mode == ExactMode::kOn) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("{} cannot be exact on this processor: {}; load it with --exact auto or off",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 
@@ -252,10 +253,8 @@ std::string explain(const Plan& plan, const std::vector<NodeProfile>& nodes, con
   return text;
 }
 
-}  // namespace
-
-Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes) {
-  SHOAL_RETURN_IF_ERROR(check(model, nodes));
+// `nodes` is not empty; all of them may take part.
+Result<Plan> plan_over(const ModelShape& model, std::vector<NodeProfile> nodes) {
   std::sort(nodes.begin(), nodes.end(), [](const NodeProfile& a, const NodeProfile& b) {
     return a.memory_bytes_max != b.memory_bytes_max ? a.memory_bytes_max > b.memory_bytes_max : a.node < b.node;
   });
@@ -273,6 +272,65 @@ Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes) 
   for (std::size_t i = best->order.size(); i < nodes.size(); ++i) plan.left_out.push_back(nodes[i].node);
   plan.explanation = explain(plan, nodes, best->order, model.layer_count);
   return plan;
+}
+
+struct Family {
+  std::uint64_t memory_bytes = 0;
+  std::vector<NodeProfile> nodes;
+};
+
+// Those that the rules allow, most memory first.
+std::vector<Family> families_of(const std::vector<NodeProfile>& nodes, const PlanRules& rules) {
+  std::map<std::string, Family> by_name;
+  for (const NodeProfile& node : nodes) {
+    if (rules.kernel_family && node.kernel_family != *rules.kernel_family) continue;
+    Family& family = by_name[node.kernel_family];
+    family.memory_bytes = add(family.memory_bytes, node.memory_bytes_max);
+    family.nodes.push_back(node);
+  }
+  std::vector<Family> families;
+  for (auto& [name, family] : by_name) families.push_back(std::move(family));
+  std::stable_sort(families.begin(), families.end(),
+                   [](const Family& a, const Family& b) { return a.memory_bytes > b.memory_bytes; });
+  return families;
+}
+
+Result<Plan> plan_in_one_family(const ModelShape& model, const std::vector<NodeProfile>& nodes,
+                                const PlanRules& rules) {
+  const std::vector<Family> families = families_of(nodes, rules);
+  if (families.empty()) {
+    return Error{ErrorCode::kResourceExhausted,
+                 "no node of the kernel family is left in which the running answers began; bring one back"};
+  }
+  std::optional<Error> first_error;
+  for (const Family& family : families) {
+    Result<Plan> plan = plan_over(model, family.nodes);
+    if (!plan.ok()) {
+      if (!first_error) first_error = std::move(plan).error();
+      continue;
+    }
+    std::size_t others = 0;
+    for (const NodeProfile& node : nodes) {
+      if (node.kernel_family == family.nodes.front().kernel_family) continue;
+      plan->left_out.push_back(node.node);
+      ++others;
+    }
+    if (others > 0) plan->explanation += fmt::format("; {} of another kernel family left out", nodes_text(others));
+    return plan;
+  }
+  const std::size_t others = nodes.size() - families.front().nodes.size();
+  if (others > 0) {
+    first_error->message +=
+        fmt::format(" ({} of another kernel family cannot help under --exact on)", nodes_text(others));
+  }
+  return *first_error;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules) {
+  SHOAL_RETURN_IF_ERROR(check(model, nodes));
+  return rules.one_kernel_family ? plan_in_one_family(model, nodes, rules) : plan_over(model, std::move(nodes));
 }
 
 }  // namespace shoal::plan

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,15 @@ struct NodeProfile {
   NodeId node;
   std::string name;
   std::uint64_t memory_bytes_max = 0;
+  std::string kernel_family = {};  // engine::kernel_family(); nodes that differ in it give other bits
+};
+
+// What a plan must keep to besides memory.
+struct PlanRules {
+  // All stages on nodes of one kernel family (`--exact on`): of those that can hold the model the one with most memory.
+  bool one_kernel_family = false;
+  // Only this one, because answers that have begun must keep their bits. Means nothing without one_kernel_family.
+  std::optional<std::string> kernel_family = {};
 };
 
 struct PlannedStage {
@@ -57,6 +67,6 @@ struct Plan {
 // The order of `nodes` does not matter: equal inputs give equal plans. kResourceExhausted: it does not fit on all nodes
 // together, or no cut does; the message says how much memory is missing where. kInvalidArgument: no nodes, the same
 // node twice, an empty or inconsistent shape.
-Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes);
+Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules = {});
 
 }  // namespace shoal::plan

@@ -264,5 +264,56 @@ TEST(Planner, LargeShoalsAreQuick) {
   RecordProperty("seconds", std::to_string(took.count()));
 }
 
+NodeProfile of_family(NodeProfile profile, const char* kernel_family) {
+  profile.kernel_family = kernel_family;
+  return profile;
+}
+
+TEST(OneKernelFamily, TakesTheLargestThatHoldsTheModel) {
+  const ModelShape model = even_model(8, kMiB);
+  const std::vector<NodeProfile> nodes = {of_family(node(1, 5 * kMiB), "arm"), of_family(node(2, 5 * kMiB), "arm"),
+                                          of_family(node(3, 9 * kMiB), "x86")};
+  auto mixed = make_plan(model, nodes);
+  ASSERT_TRUE(mixed.ok());
+  EXPECT_EQ(mixed->stages.size(), 3u);
+  auto plan = make_plan(model, nodes, {.one_kernel_family = true});
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  EXPECT_EQ(plan->stages.size(), 2u);
+  EXPECT_EQ(plan->left_out, std::vector{node(3, 0).node});
+  EXPECT_THAT(plan->explanation, HasSubstr("1 node of another kernel family left out"));
+
+  // The largest family cannot hold it, the other can.
+  ModelShape uneven = model;
+  uneven.cut_allowed.assign(9, false);
+  uneven.layer_weight_bytes[0] = 24 * kMiB;
+  EXPECT_EQ(make_plan(uneven,
+                      {of_family(node(1, 20 * kMiB), "a"), of_family(node(2, 20 * kMiB), "a"),
+                       of_family(node(3, 32 * kMiB), "b")},
+                      {.one_kernel_family = true})
+                .value()
+                .stages.front()
+                .node,
+            node(3, 0).node);
+}
+
+TEST(OneKernelFamily, SaysWhyOthersDoNotHelp) {
+  const ModelShape model = even_model(8, kMiB);
+  const std::vector<NodeProfile> nodes = {of_family(node(1, 5 * kMiB), "arm"), of_family(node(2, 5 * kMiB), "x86")};
+  ASSERT_TRUE(make_plan(model, nodes).ok());
+  auto plan = make_plan(model, nodes, {.one_kernel_family = true});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(plan.error().message, HasSubstr("missing"));
+  EXPECT_THAT(plan.error().message, HasSubstr("1 node of another kernel family cannot help under --exact on"));
+}
+
+TEST(OneKernelFamily, StaysInTheOneThatIsHeld) {
+  const ModelShape model = even_model(8, kMiB);
+  const std::vector<NodeProfile> nodes = {of_family(node(1, 9 * kMiB), "arm"), of_family(node(2, 90 * kMiB), "x86")};
+  const PlanRules rules = {.one_kernel_family = true, .kernel_family = "arm"};
+  EXPECT_EQ(make_plan(model, nodes, rules).value().stages.front().node, node(1, 0).node);
+  EXPECT_THAT(make_plan(model, {nodes[1]}, rules).error().message, HasSubstr("bring one back"));
+}
+
 }  // namespace
 }  // namespace shoal::plan

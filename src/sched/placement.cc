@@ -96,13 +96,27 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
     return become_none(
         {ErrorCode::kUnavailable, fmt::format("all nodes failed to load their layers; {}", last_failure_)}, now);
   }
-  auto plan = plan::make_plan(model_, std::move(usable_nodes));
+  auto plan = plan::make_plan(model_, std::move(usable_nodes), rules());
   if (!plan.ok()) {
     Error error = std::move(plan).error();
     if (left_out > 0) error.message += fmt::format(" ({} left out after failing to load: {})", left_out, last_failure_);
     return become_none(std::move(error), now);
   }
   adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
+}
+
+plan::PlanRules Placement::rules() const {
+  plan::PlanRules rules;
+  rules.one_kernel_family = limits_.settings.exact == ExactMode::kOn;
+  if (family_held_) rules.kernel_family = family_;
+  return rules;
+}
+
+// What was impossible for those answers may be possible without them.
+void Placement::hold_kernel_family(bool held, Time now) {
+  const bool released = family_held_ && !held && state_ == PlanState::kNone && !nodes_.empty();
+  family_held_ = held;
+  if (released && limits_.settings.exact == ExactMode::kOn && !settle_at_) settle_at_ = settle_latest_ = now;
 }
 
 void Placement::become_none(Error why, Time now) {
@@ -128,6 +142,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
     next = hosted_.erase(next);
   }
 
+  if (!stages.empty()) family_ = nodes_.at(stages.front().node).profile.kernel_family;
   epoch_ = {epoch_.value + 1};
   plan_ = {epoch_, {}, std::move(explanation)};
   keeps_kv_ = !hosted_.empty();

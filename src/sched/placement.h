@@ -23,6 +23,8 @@ class Placement {
   // The same plan under a new epoch; `reload`: with all stages loaded anew. Only while serving.
   void restart(bool reload, Time now, std::vector<Action>& actions);
   void timer(bool may_keep, Time now, std::vector<Action>& actions);
+  // Under ExactMode::kOn: while held, new plans take nodes of the kernel family of the last one only.
+  void hold_kernel_family(bool held, Time now);
   std::optional<Time> next_due() const;
 
   PlanState state() const { return state_; }
@@ -52,6 +54,7 @@ class Placement {
   void replan(bool may_keep, Time now, std::vector<Action>& actions);
   void adopt(const std::vector<plan::PlannedStage>& stages, std::string explanation, bool may_keep, Time now,
              std::vector<Action>& actions);
+  plan::PlanRules rules() const;
   void become_none(Error why, Time now);
   void serve_if_ready();
   void fail_node(NodeId node, const std::string& message, Time now);
@@ -66,8 +69,10 @@ class Placement {
   PlannedPlan plan_;
   bool keeps_kv_ = false;
   bool served_once_ = false;
-  std::size_t stages_loading_ = 0;  // of the plan
-  std::uint64_t stages_ = 0;        // over all epochs
+  bool family_held_ = false;
+  std::optional<std::string> family_;  // of the last plan
+  std::size_t stages_loading_ = 0;     // of the plan
+  std::uint64_t stages_ = 0;           // over all epochs
   Time none_since_;
   Time planned_at_;  // the last attempt
   std::optional<Time> settle_at_;

@@ -211,6 +211,7 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   State& state = *state_;
   state.actions.clear();
   std::visit([&](const auto& known) { state.handle(known, now); }, event);
+  state.placement.hold_kernel_family(!state.sequences.live().empty(), now);
   state.follow_placement();
   state.send_steps(now);
   state.set_timer();

@@ -486,5 +486,27 @@ TEST(Scheduler, IdleShoalAsksForNoTimer) {
   EXPECT_FALSE(h.timer.has_value());
 }
 
+// Under --exact on, an answer that has begun waits for its own kernel family; a new one may begin in another.
+TEST(ExactOn, AnAnswerNeverChangesItsKernelFamily) {
+  Limits limits;
+  limits.settings.exact = ExactMode::kOn;
+  Harness h(4, limits);
+  NodeJoined arm = Harness::joined(1);
+  arm.profile.kernel_family = "arm";
+  NodeJoined x86 = Harness::joined(2, 400);
+  x86.profile.kernel_family = "x86";
+  h.on(arm).fire().load_all();
+  h.on(Harness::arrived(7, 4));
+  h.on(x86);  // spare
+  h.clear().on(NodeLost{Harness::node(1)});
+  EXPECT_THAT(h.all<PublishPlan>(), IsEmpty());
+  h.wait(limits.plan_wait_max + 1s);  // the answer ends, and with it the reason to wait
+  ASSERT_THAT(h.all<Emit>(), SizeIs(1));
+  EXPECT_EQ(h.all<Emit>()[0].kind, EmitKind::kError);
+  EXPECT_THAT(h.all<Emit>()[0].error.message, HasSubstr("kernel family"));
+  ASSERT_THAT(h.all<PublishPlan>(), SizeIs(1));
+  EXPECT_EQ(h.all<PublishPlan>()[0].plan.stages[0].node, Harness::node(2));
+}
+
 }  // namespace
 }  // namespace shoal::sched

@@ -121,4 +121,13 @@ void check(const FetchPiece& m, Check& check) {
   check.at_most("length_max", m.length_max, kPieceChunkBytesMax);
 }
 
+void check(const ProbeKernels& m, Check& check) {
+  check.at_most("types", m.types.size(), kWeightTypesMax);
+}
+
+void check(const KernelsProbed& m, Check& check) {
+  check.that(std::isfinite(m.cost.cost) && m.cost.cost >= 0, "cost", "not a finite share of 0 or more");
+  check.text("left_out", m.cost.left_out, kTextBytesMax);
+}
+
 }  // namespace shoal::wire

@@ -49,6 +49,8 @@ void check(const Step& message, Check& check);
 void check(const StepResult& message, Check& check);
 void check(const StepFailed& message, Check& check);
 void check(const FetchPiece& message, Check& check);
+void check(const ProbeKernels& message, Check& check);
+void check(const KernelsProbed& message, Check& check);
 // Messages of numbers that mean something to their receiver only.
 template <typename T>
 void check(const T&, Check&) {}

@@ -132,6 +132,14 @@ void from_proto(const pb::StageTime& from, StageTime& to, Check&) {
   to = {{from.stage()}, from.queue_us(), from.compute_us()};
 }
 
+void to_proto(const WeightType& from, pb::WeightType& to) {
+  to.set_type(from.type);
+  to.set_bytes(from.bytes);
+}
+void from_proto(const pb::WeightType& from, WeightType& to, Check&) {
+  to = {from.type(), from.bytes()};
+}
+
 // --- lists of parts; a list that is too long is refused before it is copied ---
 
 template <typename From, typename Repeated>
@@ -312,6 +320,22 @@ void to_proto(const DropStage& from, pb::DropStage& to) {
 }
 void from_proto(const pb::DropStage& from, DropStage& to, Check&) {
   to.stage.value = from.stage();
+}
+
+void to_proto(const ProbeKernels& from, pb::ProbeKernels& to) {
+  list_to(from.types, to.mutable_types());
+}
+void from_proto(const pb::ProbeKernels& from, ProbeKernels& to, Check& check) {
+  list_from(from.types(), to.types, "types", kWeightTypesMax, check);
+}
+
+void to_proto(const KernelsProbed& from, pb::KernelsProbed& to) {
+  to.set_measured(from.cost.measured);
+  to.set_cost(from.cost.cost);
+  to.set_left_out(text_to(from.cost.left_out));
+}
+void from_proto(const pb::KernelsProbed& from, KernelsProbed& to, Check&) {
+  to.cost = {from.measured(), from.cost(), from.left_out()};
 }
 
 void to_proto(const LinkReport& from, pb::LinkReport& to) {

@@ -121,6 +121,8 @@ constexpr Kind kKinds[] = {
     kind<StepFailed, pb::StepFailed>("StepFailed", kTexts),
     kind<FetchPiece, pb::FetchPiece>("FetchPiece", kSmall),
     kind<PieceData, pb::PieceData>("PieceData", kSmall, kPieceChunkBytesMax),
+    kind<ProbeKernels, pb::ProbeKernels>("ProbeKernels", kTexts),
+    kind<KernelsProbed, pb::KernelsProbed>("KernelsProbed", kTexts),
 };
 static_assert(std::size(kKinds) == std::variant_size_v<Message>);
 static_assert([] {

@@ -91,6 +91,8 @@ TEST(Frame, FullMessagesFitTheirLimits) {
                             std::vector<std::uint32_t>(kStepRowsMax, 1),
                             std::vector<double>(kStepRowsMax, 1e300),
                             std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX})});
+  full.push_back(ProbeKernels{std::vector<WeightType>(kWeightTypesMax, {UINT32_MAX, kBig})});
+  full.push_back(KernelsProbed{{true, 1e300, text}});
   full.push_back(StepFailed{{kBig}, {kBig}, {kBig}, ErrorCode::kInternal, text});
   for (const Message& message : full) {
     const std::size_t raw_bytes = std::holds_alternative<StepResult>(message) ? kStepRowsMax * 8 : 0;
@@ -131,7 +133,7 @@ TEST(Frame, HeadersThatLieAreRefusedBeforeAnythingIsRead) {
   };
   refused(0, 0x20544547, "magic");  // "GET "
   refused(4, kProtocolVersion | 0u << 16, "unknown message type 0");
-  refused(4, kProtocolVersion | static_cast<std::uint32_t>(kTypes + 1) << 16, "unknown message type 24");
+  refused(4, kProtocolVersion | static_cast<std::uint32_t>(kTypes + 1) << 16, fmt::format("unknown message type {}", kTypes + 1));
   refused(8, 257, "Ping: a message of 257 bytes, at most 256");
   refused(8, UINT32_MAX, "Ping");
   refused(12, 1, "Ping: 1 raw bytes, at most 0");

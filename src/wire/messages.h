@@ -28,6 +28,7 @@ inline constexpr std::size_t kPiecesMax = 16384;
 inline constexpr std::size_t kSourcesMax = 64;
 inline constexpr std::size_t kFreesMax = 4096;
 inline constexpr std::size_t kTimesMax = 1024;
+inline constexpr std::size_t kWeightTypesMax = 64;
 inline constexpr std::uint32_t kPieceChunkBytesMax = 1u << 20;
 inline constexpr std::uint32_t kTelemetryIntervalMsMax = 60'000;
 inline constexpr std::uint32_t kCandidatesMax = 1u << 21;  // for one row; beyond every vocabulary
@@ -225,8 +226,17 @@ struct PieceData {
   bool operator==(const PieceData&) const = default;
 };
 
+struct ProbeKernels {
+  std::vector<WeightType> types;  // at most kWeightTypesMax
+  bool operator==(const ProbeKernels&) const = default;
+};
+struct KernelsProbed {
+  KernelCost cost;  // finite, not negative
+  bool operator==(const KernelsProbed&) const = default;
+};
+
 using Message = std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping,
                              Pong, Plan, LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport,
-                             Relay, Step, StepResult, StepFailed, FetchPiece, PieceData>;
+                             Relay, Step, StepResult, StepFailed, FetchPiece, PieceData, ProbeKernels, KernelsProbed>;
 
 }  // namespace shoal::wire

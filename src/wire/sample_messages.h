@@ -142,6 +142,9 @@ class SampleMessages {
   }
   void fill(StepFailed& m) { m = {{u64()}, {u64()}, {u64()}, code(), text(kTextBytesMax)}; }
   void fill(FetchPiece& m) { m = {digest(), u64(), 1 + static_cast<std::uint32_t>(below(kPieceChunkBytesMax))}; }
+  void fill(WeightType& m) { m = {u32(), u64()}; }
+  void fill(ProbeKernels& m) { fill_list(m.types, kWeightTypesMax); }
+  void fill(KernelsProbed& m) { m = {{coin(), random_.unit() * 5, text(kTextBytesMax)}}; }
   void fill(PieceData& m) { m = {digest(), u64(), coin()}; }
 
   SplitMix64 random_;
