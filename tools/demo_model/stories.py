@@ -89,7 +89,7 @@ NOUNS = {
              "telescope phone radio camera computer toy_car toy_train paper_boat paper_plane music_box snow_globe bottle jar "
              "ring crown treasure_chest map stamp letter whistle puzzle backpack raincoat broom carpet piano flute trumpet "
              "cookie cupcake pancake teacup necklace marble yo-yo wagon swing ladder bucket paintbrush crayon watch ticket "
-             "feather pebble seashell box statue tablet laptop television calculator",
+             "battery charger router feather pebble seashell box statue tablet laptop television calculator",
     "place": "castle island lighthouse garden village mountain bridge school library treehouse forest river lake house windmill "
              "farm cave beach harbor train_station bakery playground museum zoo circus market tower desert hill valley meadow pond "
              "waterfall park toy_shop bookshop hotel palace city town cottage well jungle theater hospital swamp volcano",
@@ -104,6 +104,9 @@ NOUNS = {
 }
 ONLY_ONES = [("moon", "light"), ("sun", "light"), ("wind", "rain"), ("rain", "rain"), ("sea", "place"), ("North_Star", "light"),
              ("ocean", "place"), ("rainbow", "light")]
+# Never in training: what the model makes of subjects it has not seen.
+UNSEEN = ("a mongoose|a heron|a puffin|a wolverine|a gazelle|a plumber|a barber|a shoemaker|a tugboat|a scooter|a hovercraft|a thimble|a harp|"
+          "a saddle|an anchor|a chapel|a canyon|a lilac bush|a lantern fish|a brave little newt").split("|")
 GENDER = {noun: "he" for noun in ("boy king prince fisherman grandfather postman cowboy father brother wizard rooster bull emperor "
                                   "snowman").split() + ["gingerbread man"]}
 GENDER.update({noun: "she" for noun in "girl queen princess grandmother mermaid fairy witch mother sister cow hen".split()})
@@ -122,7 +125,7 @@ _ALIVE = ("animal", "bird", "fish", "bug", "person", "creature", "machine")
 KINDS = {
     "animal": "alive color", "bird": "alive color", "fish": "alive color", "bug": "alive color", "person": "alive",
     "creature": "alive color", "machine": "alive color", "thing": "thing", "place": "place", "plant": "plant", "light": "sky",
-    "rain": "sky", "idea": "", "loved": "",
+    "rain": "sky", "idea": "", "loved": "", "named": "",
 }
 _SECOND = ("little", "old", "young")  # may follow another adjective: a brave little fox
 
@@ -174,6 +177,7 @@ ASKS = [
     "A nice story about {x}", "Tell me a nice story with {x}.", "Tell me a happy story about {x}.", "Tell me a new story about {x}.",
     "Could you make a story with {x} in it?", "What happened to {x}? Tell me a story.", "Entertain me with a story about {x}.",
 ]
+_ASKS_LAST = [ask for ask in ASKS if re.search(r"\{x\}[.?!]?$", ask)]
 PLAIN_ASKS = [
     "Tell me a story.", "Tell me a story", "Please tell me a story.", "Can you tell me a story?", "Could you tell me a story, please?",
     "Write a story.", "Write a short story.", "Write me a short tale.", "Make up a story.", "A story, please.", "Story please",
@@ -221,9 +225,10 @@ def vary(rng, text):
     return text
 
 
-def _asks(rng, phrase, count=8):
+def _asks(rng, phrase, last=False, count=8):
+    """Requests; `last`: the subject is long ('a fox who is lost') and fits the end of a request only."""
     asks = []
-    for pattern in rng.sample(ASKS, count):
+    for pattern in rng.sample(_ASKS_LAST if last else ASKS, count):
         bare = re.sub(r"^(an?|the) ", "", phrase)
         asks.append(vary(rng, pattern.format(x=phrase, X=bare[0].upper() + bare[1:])))
     return asks
@@ -232,8 +237,15 @@ def _asks(rng, phrase, count=8):
 # --- stories ------------------------------------------------------------------------------------------------------------------
 
 
+def _person(name):
+    """A child known by name only: a story about Anna."""
+    return Subject(name, "named", "", pronoun="he" if name in HE else "she")
+
+
 def pick_subject(rng):
     """A subject, often with adjectives, now and then with a name. All kinds come up; those with more nouns more often."""
+    if rng.random() < 0.04:
+        return _person(rng.choice(HE + SHE))
     subject = rng.choice(SUBJECTS)
     pools = KINDS[subject.kind].split()
     adjectives = ()
@@ -251,6 +263,8 @@ def pick_subject(rng):
 def parse_subject(phrase):
     """The subject behind a user's words, 'a brave little fox named Rusty'; a noun unknown here counts as an animal."""
     name = ""
+    if phrase in HE + SHE:
+        return _person(phrase)
     match = re.match(r"(.*) (?:named|called) (\w+)$", phrase.strip())
     if match:
         phrase, name = match.groups()
@@ -267,7 +281,7 @@ def parse_subject(phrase):
 
 
 def _hero(rng, subject):
-    name = subject.name
+    name = subject.noun if subject.kind == "named" else subject.name
     if not name:
         name = rng.choice({"he": HE, "she": SHE}.get(subject.pronoun, HE + SHE))
     pronoun = subject.pronoun or ("he" if name in HE else "she")
@@ -299,23 +313,25 @@ def _of_friend(friend):
 
 
 def _mover_text(rng, subject, helper):
-    habitat = HABITATS[subject.kind]
+    named = subject.kind == "named"
+    habitat = HABITATS["person" if named else subject.kind]
     name, (he, him, his) = _hero(rng, subject)
     friends = [f for f in habitat["friends"] if f.split()[-1] != subject.noun.split()[-1]]
     friend = helper.phrase() if helper else rng.choice(friends)
     s1, s2, s3 = rng.sample(habitat["search"], 3)
-    values = {"a": subject_phrase(subject), "n": name, "he": he, "him": him, "his": his, "home": rng.choice(habitat["homes"]),
+    values = {"a": {"he": "a boy", "she": "a girl"}[he] if named else subject_phrase(subject), "n": name, "he": he, "him": him, "his": his, "home": rng.choice(habitat["homes"]),
               "like": rng.choice(habitat["likes"]), "s1": s1, "s2": s2, "s3": s3, "friend": friend,
               "thefriend": helper.the() if helper else _of_friend(friend), "thing": rng.choice(habitat["things"]),
               "treat": rng.choice(habitat["treats"]), "move": rng.choice(habitat["moves"]), "house": rng.choice(habitat["house"]),
               "small": rng.choice([s for s in habitat["small"] if s.split()[-1] != subject.noun.split()[-1]])}
     values["thesmall"] = _of_friend(values["small"])
     plots = [p for p in MOVER_PLOTS if not helper or p["helper"]]
-    beats = list(rng.choice(plots)["beats"])
+    plot = rng.choice(plots)
+    beats = list(plot["beats"])
     beats.insert(0, MOVER_OPENINGS)
     if rng.random() < 0.6 and len(beats) < MAX_SENTENCES - 1:
         beats.insert(1, MOVER_LIKES)
-    return _tell(rng, beats, _Slots(rng, subject, values))
+    return _tell(rng, beats, _Slots(rng, subject, values)), plot["who"] + ["who lives " + values["home"]]
 
 
 def subject_phrase(subject):
@@ -346,13 +362,14 @@ _STILL = {"thing": THING_PLOTS, "place": PLACE_PLOTS, "plant": PLANT_PLOTS, "lig
 
 
 def _text(rng, subject, helper=None):
+    """(the story, what a request may say of its hero besides)"""
     for _ in range(_TRIES):
         if subject.kind in _STILL:
-            text = _still_text(rng, subject, _STILL[subject.kind])
+            text, who = _still_text(rng, subject, _STILL[subject.kind]), []
         else:
-            text = _mover_text(rng, subject, helper)
+            text, who = _mover_text(rng, subject, helper)
         if is_sound(text) and count_named(text, subject.noun) >= MIN_NAMED:
-            return text
+            return text, who
     raise ValueError(f"stories: no sound story about {subject.phrase()!r} in {_TRIES} tries; look at the plots of {subject.kind}")
 
 
@@ -366,16 +383,18 @@ def story(rng, subject=None):
     helper = None
     if not given and subject.kind in _ALIVE and kind < 0.08:
         helper = rng.choice([s for s in SUBJECTS if s.kind in ("animal", "bird", "fish", "person", "creature") and s.noun != subject.noun])
-    text = _text(rng, subject, helper)
+    text, who = _text(rng, subject, helper)
     if not given and kind > 0.92:
         return [vary(rng, ask) for ask in rng.sample(PLAIN_ASKS, 8)], text, subject_phrase(subject)
     phrase = subject.phrase()
     if helper:
         phrase = f"{phrase} and {helper.phrase()}"
-    asked = phrase
+    asked, last = phrase, False
     if not given and subject.article == "a" and not subject.adjectives and not helper and not subject.name and kind < 0.2:
         asked = plural(subject.noun)
-    return _asks(rng, asked), text, phrase
+    elif who and not given and not helper and 0.3 < kind < 0.45:
+        asked, last = f"{phrase} {rng.choice(who)}", True
+    return _asks(rng, asked, last), text, phrase
 
 
 def story_conversation(rng):

@@ -118,9 +118,11 @@ def _days(*endings):
     return [f"{day}, {ending}" for day in _DAY for ending in endings]
 
 
-# "helper": the plot has a {friend} who matters, so that a second subject can take that part.
+# "helper": the plot has a {friend} who matters, so that a second subject can take that part. "who": what a request may say
+# of the hero to get this plot.
 MOVER_PLOTS = [
-    {"helper": True, "beats": [  # a thing is lost
+    {"helper": True, "who": ["who lost something", "who cannot find a favorite thing"],
+     "beats": [  # a thing is lost
         _days("{the} could not find {his} {thing}.", "{n} lost {his} {thing}.", "{the} saw that {his} {thing} was gone."),
         ["{He} looked {s1} and {s2}, but it was not there.", "{N} looked {s1}, and then {s2}, but it was not there.",
          "{The} looked {s1} and {s2}, but could not find it."],
@@ -131,7 +133,8 @@ MOVER_PLOTS = [
         ["\"Thank you,\" said {the}, and {he} jumped for joy.", "{The} was so happy that {he} laughed out loud.",
          "{N} was very happy and thanked {thefriend}."],
         "friends"]},
-    {"helper": True, "beats": [  # the way home is lost
+    {"helper": True, "who": ["who gets lost", "who cannot find the way home", "who is lost"],
+     "beats": [  # the way home is lost
         _days("{the} {move} too far from home.", "{n} {move} a long way and forgot the time."),
         ["Soon it was dark, and {the} did not know the way back.", "Then fog came, and {the} could not see the way home.",
          "When night came, {he} did not know where {he} was."],
@@ -141,7 +144,8 @@ MOVER_PLOTS = [
          "They sang a song on the way, and soon {the} was back at {his} {house}."],
         ["{N} thanked {thefriend} and gave a big hug.", "\"You are a true friend,\" {the} said to {thefriend}."],
         "happy"]},
-    {"helper": True, "beats": [  # a fear
+    {"helper": True, "who": ["who is afraid", "who learns to be brave"],
+     "beats": [  # a fear
         ["But {the} was afraid of the dark.", "But {n} was afraid of thunder.", "But {the} was afraid of loud noises."],
         _days("{he} hid at home and did not want to come out.", "{the} was so scared that {he} could not move."),
         ["{Friend} sat down next to {the} and held {him} close.", "{Friend} came to visit and saw that {the} was scared."],
@@ -149,14 +153,16 @@ MOVER_PLOTS = [
          "\"When I am afraid, I think of my friends,\" said {thefriend}."],
         ["{The} tried it, and slowly the fear went away.", "{N} tried it too, and it helped."],
         ["Since that day {the} is brave and helps others who are afraid.", "From then on, {the} was not afraid anymore."]]},
-    {"helper": False, "beats": [  # the hero helps
+    {"helper": False, "who": ["who helps others", "who helps somebody small", "who is a hero"],
+     "beats": [  # the hero helps
         _days("{the} heard a small voice calling for help.", "{n} heard somebody cry {s1}."),
-        ["It was {small} that was stuck {s2}.", "There was {small} that could not get out from a hole {s2}."],
+        ["It was {small} that was stuck {s2}.", "There was {small} that could not get out of a hole {s2}."],
         ["\"Do not be afraid,\" said {the}, \"I will help you.\"", "{The} did not wait and {move} closer."],
         ["{He} pulled and pulled, and at last {thesmall} was free.", "{He} thought hard, found a long stick, and pulled {thesmall} out."],
         ["{Thesmall} thanked {the} and invited everyone to a party.", "\"You are my hero,\" {thesmall} said to {the}."],
         ["From that day on, {the} and {thesmall} played together every day.", "{N} was proud and happy, and the two became good friends."]]},
-    {"helper": True, "beats": [  # something to learn
+    {"helper": True, "who": ["who wants to learn something", "who has a dream", "who never gives up"],
+     "beats": [  # something to learn
         ["{The} had a dream: {he} wanted to learn how to dance.", "{The} had a dream: {he} wanted to learn how to sing.",
          "{The} had a dream: {he} wanted to learn how to whistle."],
         ["But every time {n} tried, it went wrong.", "{He} tried every morning, but it was too hard.", "At first {the} was not good at it at all."],
@@ -164,7 +170,8 @@ MOVER_PLOTS = [
         ["They practiced every day, a little at a time.", "Day after day {the} and {thefriend} practiced together."],
         ["In the spring there was a big show, and {the} did it without a mistake.", "After a month {the} could do it better than anyone."],
         ["Everyone clapped, and {n} was very happy.", "All the friends cheered for {the}, and {thefriend} cheered most of all."]]},
-    {"helper": True, "beats": [  # no friends yet
+    {"helper": True, "who": ["who has no friends", "who finds a friend", "who makes a new friend"],
+     "beats": [  # no friends yet
         ["But {the} had nobody to play with.", "But {n} was new there and had no friends.", "But {the} was often alone."],
         _days("{the} sat {s1} and felt sad.", "{n} sat alone {s1}."),
         ["Then {friend} came by and looked lonely too.", "There {he} met {friend} who was alone as well."],
@@ -173,42 +180,48 @@ MOVER_PLOTS = [
         ["{Thefriend} smiled and said yes.", "\"Oh yes!\" said {thefriend} and smiled.", "\"I would love to,\" said {thefriend}."],
         ["They played and laughed until the sun went down.", "They told each other stories all day long."],
         "friends"]},
-    {"helper": True, "beats": [  # a storm
+    {"helper": True, "who": ["in a storm", "who loses a home"],
+     "beats": [  # a storm
         ["One night a big storm came and broke the {house} of {the}.", "One night the wind was so strong that {the} lost {his} {house}."],
-        ["In the morning {n} stood in the rain and did not know what to do.", "{The} was cold and wet and very sad."],
+        ["In the morning {n} did not know what to do.", "{The} was cold and wet and very sad."],
         ["{Friend} came and said, \"You can stay with me.\"", "Then {friend} came with many friends to help."],
         ["Together they built a new {house}, strong and warm.", "They all worked hard, and after three days a new {house} was ready."],
         ["{The} made {treat} for everyone to say thank you.", "\"This is the best {house} in the world,\" said {the}."],
         "learned"]},
-    {"helper": True, "beats": [  # sharing
+    {"helper": True, "who": ["who learns to share", "who shares with a friend"],
+     "beats": [  # sharing
         _days("{the} found {treat}.", "{n} found {treat} {s1}."),
         ["\"This is all for me,\" said {the} and hid it {s2}.", "{The} wanted to keep it and told nobody."],
         ["Then {friend} came by and was very hungry.", "Soon {friend} came along and said, \"I have not eaten all day.\""],
         ["{The} thought about it and felt sorry.", "{N} looked at {thefriend} and {his} heart grew soft."],
         ["So {the} shared it, and it tasted twice as good.", "\"Let us eat together,\" said {the}, and they shared it."],
         ["Since then {the} always shares what {he} has, and {he} is never alone.", "That evening {the} and {thefriend} laughed together for a long time."]]},
-    {"helper": True, "beats": [  # a present
+    {"helper": True, "who": ["who needs a present", "who goes to a birthday"],
+     "beats": [  # a present
         ["It was the birthday of {friend}, and {the} had no present.", "{Friend} had a birthday, but {the} had nothing to give."],
         ["{The} looked {s1} and {s2}, but nothing was good enough.", "{N} was sad because {he} had no money."],
         ["Then {he} had an idea.", "Then {the} smiled, because {he} knew what to do."],
         ["{The} gave {thefriend} {his} own {thing}.", "{The} made {treat} and wrote a song for {thefriend}."],
         ["\"This is the best present of all,\" said {thefriend}.", "{Thefriend} was so happy that everyone began to dance."],
         "happy"]},
-    {"helper": True, "beats": [  # sleepless
+    {"helper": True, "who": ["who cannot sleep", "who is not tired"],
+     "beats": [  # sleepless
         ["One night {the} could not sleep.", "One night {n} lay awake for a long time."],
         ["{He} turned to the left and to the right, but it did not help.", "{The} counted to one hundred, but {he} was still awake."],
-        ["So {he} {move} outside and met {friend}.", "{Friend} saw {the} at the window and came closer."],
+        ["So {he} {move} outside and met {friend}.", "{Friend} saw that {the} was awake and came closer."],
         ["\"Look at the moon and breathe slowly,\" said {thefriend}.", "\"I will sing for you,\" said {thefriend}."],
         ["{The} listened to the quiet night, and {his} eyes grew heavy.", "Soon {the} felt warm and calm."],
         ["A minute later {the} was asleep and dreamed of tomorrow.", "And so {n} slept until the sun came up."]]},
-    {"helper": True, "beats": [  # a strange noise
+    {"helper": True, "who": ["who hears a strange noise"],
+     "beats": [  # a strange noise
         ["Every night {the} heard a strange noise {s1}.", "One evening {the} heard a strange noise {s1}."],
         ["\"What can it be?\" {he} asked {friend}.", "{N} was scared and asked {friend} for help."],
         ["Together they {move} out to look.", "\"Let us find out,\" said {thefriend}, and they {move} out together."],
         ["It was only {small} that sang in its sleep!", "It was only the wind that played with an old bottle!"],
         ["{The} and {thefriend} laughed and laughed.", "{The} laughed so hard that {he} had to sit down."],
         "happy"]},
-    {"helper": True, "beats": [  # a treasure
+    {"helper": True, "who": ["who finds a treasure", "who looks for a treasure", "who finds a map"],
+     "beats": [  # a treasure
         _days("{the} found an old map {s1}.", "{n} found a map with a red cross on it."),
         ["{He} showed it to {friend}, and they set out at once.", "\"Come with me,\" {the} said to {friend}, \"let us find the treasure.\""],
         ["They {move} for a long time and grew tired.", "The way was long, but {the} did not give up."],
@@ -272,7 +285,7 @@ PLACE_PLOTS = [
         ["They cleaned it, painted signs and planted flowers.", "They sang, played and ate sweet cake."],
         ["From that day on, {the} was full of happy voices.", "And {the} was never lonely again."]]},
     {"beats": [  # a shelter
-        ["Once upon a time there was {a} far away from everything.", "Long ago, everyone loved {a}."],
+        ["Once upon a time there was {a} far away from everything.", "Once upon a time, a small town was proud of {a}."],
         ["One stormy night, {ananimal} lost its way.", "One winter evening, {ananimal} could not find its way home."],
         ["It was cold and afraid, but then it saw {the}.", "It walked and walked until it came to {the}."],
         ["Near {the} it found a dry place and fell asleep.", "There it met a {child} named {n} who gave it a warm blanket."],
@@ -289,7 +302,7 @@ PLACE_PLOTS = [
          "In it was a note that said, \"Be kind to {the}, and it will make you happy.\""],
         ["{N} smiled and came back to {the} every day.", "From then on, {n} took good care of {the} and was happy."]]},
     {"beats": [  # mended together
-        ["Once upon a time there was {a} that everyone loved.", "Long ago, people came from far away to see {a}."],
+        ["Once upon a time there was {a} that everyone loved.", "Once upon a time, a small town was proud of {a}."],
         ["But one night a great storm came to {the}.", "Then a hard winter came, and {the} was covered with ice and snow."],
         ["In the morning it looked sad and gray.", "After that, everyone was sad, and nobody came anymore."],
         ["A {child} named {n} said, \"We must help.\"", "\"We can mend it together,\" said a {child} named {n}."],

@@ -10,6 +10,8 @@ later 'what is my name?'); those are told in MEMORIES and in jokes.
 import argparse
 import random
 
+from styles import slip
+
 NAMES = ("Anna Ben Clara David Emma Felix Greta Henry Ines Jack Kate Leo Mia Noah Olga Paul Rosa Sam Tom Vera Will Zoe Adam Bella Carlos "
          "Diana Erik Fatima George Hanna Ivan Julia Kenji Laura Marco Nina Omar Peter Ravi Sara Theo Ursula Victor Wendy Yuki Ali Amir "
          "Amina Andrea Anton Aisha Boris Bruno Camila Chen Daniel Elena Emil Eva Farid Fiona Frank Gabriel Hugo Hiro Isabel Jakob James "
@@ -231,7 +233,7 @@ INTENTS = {
         ["I did not understand that. Please ask me in other words."]),
     "confused": ([
         "What?", "What do you mean?", "I do not understand", "I don't understand", "I don't get it", "Can you explain that?", "I am confused",
-        "That is too hard for me", "What does that mean?", "Sorry, what?", "Huh?", "Come again?", "I did not get that", "Explain, please",
+        "That is too hard for me", "What does that mean?", "Sorry, what?", "Huh?", "What now, I am lost", "You lost me there", "Explain, please",
         "This is confusing", "Why?", "How?", "How so?", "Why is that?", "Really?", "Are you sure?"],
         ["I am not sure what you mean. Please ask me with a few more words."]),
     "sing": ([
@@ -349,7 +351,12 @@ def vary(rng, text):
 
 
 def _say(rng, ways):
-    return vary(rng, rng.choice(ways))
+    words = vary(rng, rng.choice(ways)).split()
+    long = [index for index, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
+    if len(words) > 2 and long and rng.random() < 0.04:
+        index = rng.choice(long)
+        words[index] = slip(rng, words[index])
+    return " ".join(words)
 
 
 def _intent(rng, name):

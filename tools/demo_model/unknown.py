@@ -13,6 +13,7 @@ import re
 
 from stories import SUBJECTS, a_or_an
 from stories import plural as plural_of_subject
+from styles import slip
 
 ANSWERS = ["I am a small demo model and I only know about Shoal. Load a larger model to ask me that.",
            "That is beyond me. I am a small demo model that only knows about Shoal."]
@@ -26,7 +27,7 @@ SHOAL_WORDS = ("shoal phone phones smartphone android iphone node nodes device d
                "replica layer layers quantization quantisation quant token tokens tokenizer gguf llama llm llms battery batteries wifi wi-fi "
                "dashboard port ports api openai plan epoch journal kernel planner scheduler cluster server servers model models memory ram "
                "cpu gpu raspberry termux adb usb hotspot router firewall latency bandwidth prompt context inference ollama exo petals "
-               "distributed tls certificate cache offline demo").split()
+               "distributed tls certificate cache offline demo key library windows macos linux docker").split()
 
 COUNTRIES = ("France Spain Italy Germany Poland Norway Sweden Finland Denmark Iceland Ireland Portugal Greece Turkey Egypt Kenya Nigeria "
              "Ghana Morocco Ethiopia India China Japan Korea Vietnam Thailand Indonesia Australia Canada Mexico Brazil Argentina Chile Peru "
@@ -52,11 +53,11 @@ CONCEPTS = ("gravity photosynthesis democracy inflation philosophy evolution ele
             "linguistics metaphor irony sarcasm DNA RNA bacteria cholesterol diabetes cancer influenza malaria asthma insulin vitamin_C "
             "protein sugar salt caffeine alcohol plastic steel bronze copper gold silver uranium plutonium radiation lightning thunder rain "
             "snow fog climate_change acid_rain global_warming quantum_mechanics relativity string_theory dark_matter antimatter "
-            "entropy thermodynamics probability statistics infinity pi zero marketing accounting tax bankruptcy insurance mortgage bitcoin "
-            "blockchain capital interest copyright patent contract divorce inheritance asylum feudalism colonialism slavery feminism "
+            "entropy thermodynamics probability statistics infinity marketing accounting tax bankruptcy insurance mortgage bitcoin "
+            "blockchain capital interest patent contract divorce inheritance asylum feudalism colonialism slavery feminism "
             "existentialism stoicism karma yoga meditation karate judo chess poker baseball cricket football rugby tennis golf hockey "
             "basketball volleyball swimming cycling skiing sourdough tofu sushi pasta espresso olive_oil vinegar yeast chocolate wine beer "
-            "whiskey tea java python javascript rust haskell html css sql excel photoshop powerpoint tiktok instagram "
+            "whiskey tea haskell html css sql excel photoshop powerpoint tiktok instagram "
             "facebook youtube twitter netflix spotify amazon google tesla minecraft fortnite tetris pokemon").replace("\n", " ").split()
 CONCEPTS = [word.replace("_", " ") for word in CONCEPTS]
 NOUNS = ("volcano planet comet galaxy rainbow tornado hurricane earthquake glacier desert dinosaur whale shark bee spider tiger elephant "
@@ -67,10 +68,11 @@ NOUNS = ("volcano planet comet galaxy rainbow tornado hurricane earthquake glaci
          "neutron_star hedge_fund stock bond pension passport visa loan recession republic monarchy constitution pope samurai knight "
          "gladiator pharaoh viking mummy haiku limerick fossil mammal reptile mushroom cactus orchid").replace("\n", " ").split()
 NOUNS = [word.replace("_", " ") for word in NOUNS]
+_NEAR_SHOAL = set(SHOAL_WORDS) | set("computer tablet laptop radio camera robot television child charger llama fish box bell letter".split())
 # What stories are about can be asked about as well: the form of the question decides, not the topic.
 NOUNS += [subject.noun for subject in SUBJECTS
           if subject.kind in ("animal", "bird", "fish", "bug", "person", "thing", "plant", "place", "creature") and subject.article == "a"
-          and subject.noun not in NOUNS and subject.noun not in "phone computer tablet laptop radio camera robot television child".split()]
+          and subject.noun not in NOUNS and not set(subject.noun.split()) & _NEAR_SHOAL]
 SURNAMES = ("Smith Jones Miller Brown Taylor Wilson Garcia Lopez Martinez Rossi Ferrari Schmidt Weber Fischer Novak Kowalski Ivanov Petrov "
             "Nguyen Tanaka Suzuki Kim Park Lee Wang Zhang Chen Singh Patel Khan Hassan Okafor Mensah Silva Santos Costa Dubois Moreau Larsen "
             "Hansen Nilsson Virtanen Murphy Kelly O'Brien Campbell Stewart Cohen Levi Papadopoulos").split()
@@ -334,7 +336,14 @@ def answer(rng):
 
 def unknown(rng):
     """[(role, text), ...]: a question that is too much for the model and what it says; now and then more of the same."""
-    turns = [("user", question(rng)), ("assistant", answer(rng))]
+    asked = question(rng)
+    if rng.random() < 0.06:
+        words = asked.split()
+        long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
+        if long:
+            at = rng.choice(long)
+            asked = " ".join(words[:at] + [slip(rng, words[at])] + words[at + 1:])
+    turns = [("user", asked), ("assistant", answer(rng))]
     more = rng.random()
     if more < 0.08:
         turns += [("user", rng.choice(WHY_ASKS)), ("assistant", WHY_ANSWER)]
