@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import stories  # noqa: E402
 import talk  # noqa: E402
 import unknown  # noqa: E402
+from texts import Pattern  # noqa: E402
 
 SEED = 20240607
 VOWEL_SOUND = r"(?:hour|honest|[aeio]|u(?!ni|se|su))"
@@ -130,6 +131,12 @@ class Conversations(unittest.TestCase):
             for way in ways:
                 key = way.lower().rstrip(".?!") or way
                 self.assertEqual(intent, seen.setdefault(key, intent), way)
+        rng = random.Random(SEED)
+        for intent, patterns in talk.PATTERNS.items():
+            for text in patterns:
+                for _ in range(300):
+                    way = Pattern(text, {}).sample(rng)
+                    self.assertEqual(intent, seen.setdefault(way, intent), way)
         for told in talk.MEMORIES:
             self.assertGreaterEqual(len(set(told[1])), 15)
             self.assertGreaterEqual(len(set(told[3])), 15)
@@ -149,6 +156,8 @@ class Conversations(unittest.TestCase):
     def test_unknown_does_not_refuse_small_talk(self):
         rng = random.Random(SEED)
         known = {way.lower().rstrip(".?!") for ways, _ in talk.INTENTS.values() for way in ways}
+        known |= {pattern.sample(rng) for patterns in talk.PATTERNS.values() for text in patterns
+                  for pattern in [Pattern(text, {})] for _ in range(300)}
         known |= {way.lower().rstrip(".?!") for way in talk.JOKE_ASKS + stories.PLAIN_ASKS}
         for _ in range(20000):
             question = unknown.question(rng)

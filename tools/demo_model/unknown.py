@@ -22,7 +22,8 @@ WHY_ASKS = ["Why not?", "Why?", "Why don't you know that?", "Why can't you answe
             "You should know that.", "But why not?", "Is that so?", "Really?", "Please try.", "Just try it.", "Try anyway.", "Please answer."]
 WHY_ANSWER = "I was only taught about Shoal, small talk and short stories."
 
-# Words of Shoal's own field: no question in here may contain one, or the model would learn to refuse what it should know.
+# Words of Shoal's own field: no question in here may contain one, or the model
+# would learn to refuse what it should know.
 SHOAL_WORDS = ("shoal phone phones smartphone android iphone node nodes device devices coordinator stage stages shard shards pipeline "
                "replica layer layers quantization quantisation quant token tokens tokenizer gguf llama llm llms battery batteries wifi wi-fi "
                "dashboard port ports api openai plan epoch journal kernel planner scheduler cluster server servers model models memory ram "
@@ -163,6 +164,10 @@ FORMS = {
         "Who is {stranger}?", "Do you know {stranger}?", "Tell me about {stranger}.", "What does {stranger} do?", "Where does {stranger} live?",
         "How old is {stranger}?", "When was {stranger} born?", "What is the address of {stranger}?", "Is {stranger} famous?", "Who was {stranger}?",
         "Write a letter to {stranger}.", "What do you know about {stranger}?", "Has {stranger} written a book?"],
+    "abilities": [
+        "Can you do {skill}?", "Are you good at {skill}?", "Can you help me with {skill}?", "Do you know {skill}?", "I need help with {skill}.",
+        "Help me with {skill}.", "What about {skill}?", "Let's do some {skill}.", "Can you teach me {skill}?", "Can you {act}?", "Please {act}.",
+        "Could you {act} for me?", "Will you {act}?", "I want you to {act}."],
     "history": [
         "When was {event}?", "What was {event}?", "Why did {event} happen?", "Tell me about {event}.", "How long did {event} last?",
         "Explain {event}.", "When did {event} begin?", "What happened in {year}?", "What do you know about {event}?", "Who ruled {country} in {year}?",
@@ -257,6 +262,11 @@ FORMS = {
         "Do you know anything about {concept}?", "Can you help me with {concept}?"],
 }
 ILLNESSES = "the flu|measles|malaria|diabetes|asthma|cancer|a cold|migraine|pneumonia|hay fever|high blood pressure|anemia|mumps|scurvy|gout".split("|")
+SKILLS = ("math|mathematics|calculus|homework|translation|spelling|grammar|cooking|chemistry|biology|my taxes|poetry|history|geography|"
+          "coding|web design|statistics|marketing|law|medicine|astrology|gardening|accounting|music theory").split("|")
+ACTS = ("search the web|browse the internet|open a website|read my emails|send an email|set an alarm|call a taxi|order food|book a hotel|write code|"
+        "solve an equation|translate a text|read a file|write a poem|play the news|predict the future|read my mind|do my homework|check my "
+        "grammar|summarize an article|find a restaurant|turn on the light|make coffee|write an essay|look something up|fix my car").split("|")
 METALS = "iron gold silver copper lead tin zinc mercury aluminum nickel titanium platinum uranium sodium potassium".split()
 
 
@@ -278,6 +288,8 @@ def _word(rng, slot):
         return rng.choice(ILLNESSES)
     if slot == "stranger":
         return f"{rng.choice(FIRST_NAMES)} {rng.choice(SURNAMES)}"
+    if slot in ("skill", "act"):
+        return rng.choice(SKILLS if slot == "skill" else ACTS)
     if slot == "metal":
         return rng.choice(METALS)
     if slot in ("anoun", "agenre"):
