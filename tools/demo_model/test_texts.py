@@ -52,7 +52,8 @@ class Stories(unittest.TestCase):
     def test_pronouns_fit_the_name(self):
         # A mover is told of with one pronoun; the friends in those plots have none.
         rng = random.Random(SEED)
-        for subject in (s for s in stories.SUBJECTS if s.kind in ("animal", "bird", "fish", "bug", "person", "creature", "machine")):
+        for subject in (s for s in stories.SUBJECTS if s.kind in ("animal", "bird", "fish", "bug", "person",
+                                                                  "creature", "machine")):
             text = stories.story(rng, subject)[1]
             narration = re.sub(r'"[^"]*"', "", text)
             he, she = re.findall(r"\b(he|him|his)\b", narration, re.I), re.findall(r"\b(she|her)\b", narration, re.I)
@@ -62,7 +63,8 @@ class Stories(unittest.TestCase):
 
     def test_requests_name_the_subject(self):
         rng = random.Random(SEED)
-        for words in ("a brave little robot", "the moon", "an owl named Ella", "friendship", "Anna", "a walrus", "a zorse"):
+        for words in ("a brave little robot", "the moon", "an owl named Ella", "friendship", "Anna", "a walrus",
+                      "a zorse"):
             asks, text, subject = stories.story(rng, words)
             self.assertEqual(words, subject)
             for ask in asks:
@@ -91,6 +93,7 @@ class Stories(unittest.TestCase):
         self.assertEqual(len(stories.SUBJECTS), len({s.noun.lower() for s in stories.SUBJECTS}))
         self.assertGreaterEqual(len(stories.ASKS), 40)
         self.assertFalse(set(stories.HE) & set(stories.SHE))
+        self.assertFalse({s.noun for s in stories.SUBJECTS} & {stories.parse_subject(u).noun for u in stories.UNSEEN})
 
 
 class Conversations(unittest.TestCase):
