@@ -125,7 +125,7 @@ ONLY_ONES = [("moon", "light"), ("sun", "light"), ("wind", "rain"), ("rain", "ra
              ("North_Star", "light"), ("ocean", "place"), ("rainbow", "light")]
 # Never in training: what the model makes of subjects it has not seen.
 UNSEEN = ("a mongoose|a heron|a puffin|a wolverine|a gazelle|a plumber|a barber|a shoemaker|a tugboat|a scooter|a "
-          "hovercraft|a thimble|a harp|a saddle|an anchor|a chapel|a canyon|a lilac bush|a lantern fish|a brave "
+          "hovercraft|a thimble|a harp|a saddle|an anchor|a chapel|a canyon|a lilac bush|a lanternfish|a brave "
           "little newt").split("|")
 GENDER = {noun: "he" for noun in ("boy king prince fisherman grandfather postman cowboy father brother wizard rooster "
                                   "bull emperor snowman").split() + ["gingerbread man"]}
@@ -416,7 +416,7 @@ def _text(rng, subject, helper=None):
 
 
 def story(rng, subject=None):
-    """(asks, text, subject): ways to ask, the story, its subject. `subject`: a Subject, or words like 'a brave robot'."""
+    """(asks, text, subject): ways to ask, the story, its subject. `subject`: a Subject, or words ('a brave robot')."""
     if isinstance(subject, str):
         subject = parse_subject(subject)
     given = subject is not None
