@@ -1,6 +1,7 @@
 // For tests: a coordinator that answers from a script, behind the real HTTP server. On the io thread.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -67,7 +68,16 @@ class FakeCompletionService final : public coordinator::CompletionService {
     return coordinator::JoinTokenGrant{"shoal://127.0.0.1:7420/join?c=x&s=y", lifetime.count()};
   }
 
+  Status revoke_node(const NodeId& id) override {
+    if (const auto& nodes = cluster.nodes;
+        std::none_of(nodes.begin(), nodes.end(), [&](const auto& node) { return node.id == id; }))
+      return Error{ErrorCode::kNotFound, "no such node is paired here"};
+    revoked.push_back(id);
+    return {};
+  }
+
   std::vector<Submitted> submitted;
+  std::vector<NodeId> revoked;
   int cancel_calls = 0;
   std::optional<Error> refuse_with;
   coordinator::ClusterStatus cluster;

@@ -107,6 +107,7 @@ Json node_object(const coordinator::NodeStatus& node) {
           {"addresses", node.addresses},
           {"layers", node.range ? range_object(*node.range) : Json()},
           {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
+          {"paired_unix_seconds", node.paired_unix_seconds},
           {"seen_unix_seconds", node.seen_unix_seconds}};
 }
 
@@ -151,6 +152,10 @@ std::string health_json(const coordinator::ClusterStatus& status) {
 
 std::string token_json(const coordinator::JoinTokenGrant& grant) {
   return text_of({{"link", grant.link}, {"expires_unix_seconds", grant.expires_unix_seconds}});
+}
+
+std::string revoked_json(const NodeId& id) {
+  return text_of({{"id", id.hex()}, {"revoked", true}});
 }
 
 std::string status_json(const coordinator::ClusterStatus& status) {

@@ -53,6 +53,17 @@ HttpResponse create_token(CompletionService& service, const HttpRequest& request
   return {200, token_json(*grant), {}};
 }
 
+HttpResponse revoke_node(CompletionService& service, const HttpRequest&, std::string_view id) {
+  const Result<Digest> key = Digest::from_hex(id);
+  const Status revoked =
+      key.ok() ? service.revoke_node(NodeId{*key})
+               : Status(Error{ErrorCode::kNotFound,
+                              fmt::format("{} is no node's id: those have 64 hex digits", id.substr(0, 200))});
+  if (revoked.ok()) return {200, revoked_json(NodeId{*key}), {}};
+  if (revoked.error().code != ErrorCode::kNotFound) return to_response(to_api_error(revoked.error()));
+  return to_response(make_error(404, revoked.error().message, "invalid_request_error", "node_not_found"));
+}
+
 struct Route {
   std::string_view method;
   std::string_view path;  // one that ends with '/' takes whatever follows
@@ -69,6 +80,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/completions", nullptr, Access::kClient, RequestKind::kText},
     {"GET", "/shoal/v1/status", cluster_status, Access::kAdmin},
     {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
+    {"DELETE", "/shoal/v1/nodes/", revoke_node, Access::kAdmin},
 };
 
 // The path of a target, without query, percent-decoded (RFC 3986 §2.1); what cannot be decoded stays as it is.

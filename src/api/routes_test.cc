@@ -143,6 +143,27 @@ TEST_F(HttpServer, TellsTheStateOfTheShoal) {
   EXPECT_EQ(json["plan"]["stages"][0]["memory"]["total_bytes"], 7);
 }
 
+TEST_F(HttpServer, RevokesNodes) {
+  start();
+  const NodeId phone{Sha256::of(as_bytes("phone"))};
+  on_io([&] { service_.cluster.nodes = {{.id = phone, .name = "phone"}}; });
+  Client c = client();
+  const std::string key = "Authorization: Bearer admin\r\n";
+  const std::string path = "/shoal/v1/nodes/";
+  EXPECT_EQ(c.ask("DELETE", path + phone.hex()).status, 401u);
+  EXPECT_EQ(c.ask("GET", path + phone.hex(), "", key).status, 405u);
+  for (const std::string& id : {NodeId{}.hex(), phone.hex().substr(1), std::string("phone")}) {
+    const Answer answer = c.ask("DELETE", path + id, "", key);
+    EXPECT_EQ(answer.status, 404u) << id;
+    EXPECT_EQ(answer.json()["error"]["code"], "node_not_found") << id;
+  }
+  EXPECT_TRUE(on_io([&] { return service_.revoked.empty(); }));
+  const Answer answer = c.ask("DELETE", path + phone.hex(), "", key);
+  EXPECT_EQ(answer.status, 200u);
+  EXPECT_EQ(answer.json()["id"], phone.hex());
+  EXPECT_EQ(on_io([&] { return service_.revoked; }), std::vector{phone});
+}
+
 TEST_F(HttpServer, MakesJoinTokens) {
   start();
   Client c = client();

@@ -149,6 +149,10 @@ Result<nlohmann::json> ApiClient::post(std::string_view path, const nlohmann::js
   return call(address_, http::verb::post, path, body.dump());
 }
 
+Result<nlohmann::json> ApiClient::remove(std::string_view path) {
+  return call(address_, http::verb::delete_, path, "");
+}
+
 Status ApiClient::post_stream(std::string_view path, const nlohmann::json& body,
                               const std::function<bool(const std::string&)>& on_data) {
   Exchange exchange(address_);

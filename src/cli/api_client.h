@@ -1,5 +1,5 @@
-// The HTTP client of `shoal status`, `chat` and `token`: speaks to a coordinator's API. Blocking, one request at a
-// time.
+// The HTTP client of `shoal status`, `chat`, `token` and `node`: speaks to a coordinator's API. Blocking, one request
+// at a time.
 #pragma once
 
 #include <filesystem>
@@ -33,6 +33,7 @@ class ApiClient {
   // listens there.
   Result<nlohmann::json> get(std::string_view path);
   Result<nlohmann::json> post(std::string_view path, const nlohmann::json& body);
+  Result<nlohmann::json> remove(std::string_view path);  // DELETE
   // A streamed answer: `on_data` gets each `data:` payload but [DONE]; returning false ends the request.
   Status post_stream(std::string_view path, const nlohmann::json& body,
                      const std::function<bool(const std::string& data)>& on_data);

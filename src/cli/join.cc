@@ -106,7 +106,8 @@ Status join(const Options& options) {
 
 void add_join(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  auto* verb = app.add_subcommand("join", "Make this device a node: pairs once, reconnects by itself for ever");
+  auto* verb =
+      app.add_subcommand("join", "Make this device a node: pairs once, reconnects by itself until it is revoked");
   verb->add_option("link", options->link,
                    "The join link that `shoal token create` printed; needed the first time only");
   verb->add_option("--memory", options->memory,

@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   shoal::cli::add_serve(app, context);
   shoal::cli::add_join(app, context);
   shoal::cli::add_token(app, context);
+  shoal::cli::add_node(app, context);
   shoal::cli::add_status(app, context);
   shoal::cli::add_chat(app, context);
   shoal::cli::add_run(app, context);

@@ -3,6 +3,7 @@
 #include <random>
 
 #include <unistd.h>
+#include <boost/asio/post.hpp>
 
 #include "api/server.h"
 #include "base/file.h"
@@ -114,7 +115,13 @@ Status serve(Options options) {
   };
   std::unique_ptr<node::Node> hosted;
   if (!options.host_memory.empty()) {
-    SHOAL_ASSIGN_OR_RETURN(hosted, host_node(io, options, state, *coordinator, fatal));
+    // One that was revoked is out, as any other, until the next start pairs it again; the coordinator goes on.
+    auto hosted_fatal = [&](const Error& error) {
+      if (error.code != ErrorCode::kUnauthenticated) return fatal(error);
+      log_warning("the stage here has ended: {}", error.message);
+      boost::asio::post(io, [&hosted] { hosted.reset(); });
+    };
+    SHOAL_ASSIGN_OR_RETURN(hosted, host_node(io, options, state, *coordinator, hosted_fatal));
     hosted->start();
   }
   StopSignals stop(io, options.until_stdin_closes, [&] { io.stop(); });

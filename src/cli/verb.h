@@ -20,6 +20,7 @@ struct Context {
 void add_serve(CLI::App& app, Context& context);
 void add_join(CLI::App& app, Context& context);
 void add_token(CLI::App& app, Context& context);
+void add_node(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_chat(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);

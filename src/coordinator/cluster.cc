@@ -11,17 +11,12 @@ namespace {
 
 constexpr std::size_t kOtherLinksMax = 1024;
 constexpr std::uint32_t kTelemetryIntervalMs = 500;
+constexpr const char* kRevoked = "this coordinator revoked this device: pair again with a new join link";
 
 }  // namespace
 
-Cluster::Cluster(boost::asio::io_context& io, net::Transport& transport, Store& store, const Clock& clock,
-                 std::string name, Handlers handlers)
-    : io_(io),
-      transport_(transport),
-      store_(store),
-      clock_(clock),
-      name_(std::move(name)),
-      handlers_(std::move(handlers)) {}
+Cluster::Cluster(net::Transport& transport, Store& store, const Clock& clock, std::string name, Handlers handlers)
+    : transport_(transport), store_(store), clock_(clock), name_(std::move(name)), handlers_(std::move(handlers)) {}
 
 Cluster::~Cluster() {
   *alive_ = false;
@@ -63,7 +58,27 @@ Result<Bytes> Cluster::create_secret(std::chrono::seconds lifetime) {
   return secret;
 }
 
+Status Cluster::revoke(const NodeId& id) {
+  if (!members_.contains(id))
+    return Error{ErrorCode::kNotFound, fmt::format("no node with the id {} is paired here", id.hex())};
+  SHOAL_RETURN_IF_ERROR(store_.forget_node(id));
+  const Member gone = std::move(members_.extract(id).mapped());
+  relay_allowed_.erase(id);
+  const Error why{ErrorCode::kUnauthenticated, kRevoked};
+  for (auto& [key, link] : other_links_) {
+    if (link->peer() == id) link->reject(why);
+  }
+  log_info("node {} ({}) is revoked", gone.known.name, id.short_hex());
+  if (!gone.link) return {};
+  gone.link->reject(why);
+  handlers_.on_lost(id, why);
+  return {};
+}
+
 void Cluster::accept(std::shared_ptr<net::Link> link, wire::Frame first) {
+  // The listener asked when the frame began: the key may have been revoked since.
+  if (!std::holds_alternative<wire::JoinRequest>(first.message) && !members_.contains(link->peer()))
+    return link->reject({ErrorCode::kUnauthenticated, kRevoked});
   if (auto* hello = std::get_if<wire::Hello>(&first.message)) return open_control(std::move(link), std::move(*hello));
   if (other_links_.size() >= kOtherLinksMax)
     return link->reject({ErrorCode::kResourceExhausted, "too many links; try later"});
@@ -98,7 +113,7 @@ void Cluster::pair(const std::shared_ptr<net::Link>& link, const wire::JoinReque
 
 void Cluster::open_control(std::shared_ptr<net::Link> link, wire::Hello hello) {
   NodeId id = link->peer();
-  Member& member = members_.at(id);  // the listener lets only paired keys say Hello
+  Member& member = members_.at(id);
   if (auto old = std::exchange(member.link, nullptr)) {
     handlers_.on_lost(id, {ErrorCode::kUnavailable, "the node connected anew"});
     old->close();
@@ -114,10 +129,10 @@ void Cluster::open_control(std::shared_ptr<net::Link> link, wire::Hello hello) {
   net::Link::Handlers handlers;
   net::Link* key = link.get();
   handlers.on_frame = [this, alive = alive_, id, key](wire::Frame frame) {
-    if (*alive && members_.at(id).link.get() == key) on_control_frame(id, std::move(frame));
+    if (*alive && is_control_link(id, key)) on_control_frame(id, std::move(frame));
   };
   handlers.on_closed = [this, alive = alive_, id, key, seen](const Error& error) {
-    if (!*alive || members_.at(id).link.get() != key) return;
+    if (!*alive || !is_control_link(id, key)) return;
     Member& lost = members_.at(id);
     lost.link.reset();
     lost.hello.reset();
@@ -130,6 +145,11 @@ void Cluster::open_control(std::shared_ptr<net::Link> link, wire::Hello hello) {
   link->send(wire::Welcome{kTelemetryIntervalMs, name_});
   log_info("node {} ({}) is here with {}", hello.name, link->remote_address(), format_size(hello.memory_bytes_max));
   handlers_.on_joined(id, hello);
+}
+
+bool Cluster::is_control_link(const NodeId& id, const net::Link* link) const {
+  const Member* member = find(id);
+  return member != nullptr && member->link.get() == link;
 }
 
 void Cluster::on_control_frame(const NodeId& id, wire::Frame frame) {

@@ -34,8 +34,7 @@ class Cluster {
     wire::Telemetry telemetry;
   };
 
-  Cluster(boost::asio::io_context& io, net::Transport& transport, Store& store, const Clock& clock, std::string name,
-          Handlers handlers);
+  Cluster(net::Transport& transport, Store& store, const Clock& clock, std::string name, Handlers handlers);
   ~Cluster();
 
   // kAlreadyExists: the port is taken.
@@ -54,16 +53,19 @@ class Cluster {
 
   // A single-use secret for a join link.
   Result<Bytes> create_secret(std::chrono::seconds lifetime);
+  // Forgets the key, durably, and cuts every link that it has here with a Reject; nothing is relayed from or to it any
+  // more. A node that was connected is lost (on_lost), from inside the call. kNotFound: no such node is paired.
+  Status revoke(const NodeId& id);
 
  private:
   void accept(std::shared_ptr<net::Link> link, wire::Frame first);
   void pair(const std::shared_ptr<net::Link>& link, const wire::JoinRequest& request);
   void open_control(std::shared_ptr<net::Link> link, wire::Hello hello);
+  bool is_control_link(const NodeId& id, const net::Link* link) const;
   void on_control_frame(const NodeId& id, wire::Frame frame);
   void relay(const NodeId& from, const NodeId& to, Bytes frame);
   void serve_fetches(std::shared_ptr<net::Link> link);
 
-  boost::asio::io_context& io_;
   net::Transport& transport_;
   Store& store_;
   const Clock& clock_;

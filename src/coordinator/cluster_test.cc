@@ -19,7 +19,7 @@ class ClusterTest : public ::testing::Test {
   void SetUp() override {
     store_ = std::move(*Store::open(folder_ / "state"));
     cluster_ = std::make_unique<Cluster>(
-        io_, transport_, *store_, clock_, "home",
+        transport_, *store_, clock_, "home",
         Cluster::Handlers{
             [this](const NodeId& id, const wire::Hello& hello) { log_.push_back("joined " + hello.name + mine(id)); },
             [this](const NodeId& id, const Error&) { log_.push_back("lost" + mine(id)); },
@@ -139,6 +139,55 @@ TEST_F(ClusterTest, FramesAreRelayedBetweenNodesOfThePlanOnly) {
   a_.send(wire::StageReady{StageId{4}});
   ASSERT_TRUE(run_until([&] { return frames_.size() == 2; }));
   EXPECT_EQ(cluster_->relayed_bytes(), 1u);
+}
+
+TEST_F(ClusterTest, ARevokedNodeIsCutOffAndStaysOut) {
+  pair(a_);
+  connect(a_);
+  ASSERT_TRUE(cluster_->revoke(a_.id()).ok());
+  EXPECT_EQ(log_, (std::vector<std::string>{"joined phone a", "lost a"}));
+  EXPECT_EQ(cluster_->find(a_.id()), nullptr);
+  expect_refused(a_, ErrorCode::kUnauthenticated);
+  EXPECT_THAT(a_.closed->message, HasSubstr("revoked this device: pair again with a new join link"));
+  for (const wire::Message& first : {wire::Message(wire::Hello{.name = "phone"}), wire::Message(wire::FetchHello{})}) {
+    open(a_, first);
+    expect_refused(a_, ErrorCode::kUnauthenticated);
+    EXPECT_THAT(a_.closed->message, HasSubstr("shoal token create"));
+  }
+  EXPECT_EQ(log_.size(), 2u) << "the end of its links is no second loss";
+  EXPECT_EQ(cluster_->revoke(a_.id()).error().code, ErrorCode::kNotFound);
+
+  pair(a_);
+  connect(a_);
+  EXPECT_EQ(log_.size(), 3u);
+}
+
+TEST_F(ClusterTest, RevokingCutsFetchLinksAndRelaying) {
+  pair(a_);
+  pair(b_);
+  connect(a_);
+  const auto control = a_.link;
+  open(a_, wire::FetchHello{});
+  a_.send(wire::FetchPiece{Sha256::of(as_bytes("x")), 0, 1000});
+  ASSERT_TRUE(run_until([&] { return a_.has<wire::PieceData>(); }));
+  connect(b_);
+  cluster_->allow_relay_between({a_.id(), b_.id()});
+  ASSERT_TRUE(cluster_->revoke(a_.id()).ok());
+  expect_refused(a_, ErrorCode::kUnauthenticated);
+  ASSERT_TRUE(run_until([&] { return !control->is_open(); }));
+  b_.send(wire::Relay{a_.id()}, Bytes(100, 0));
+  b_.send(wire::StageReady{StageId{3}});  // comes after it
+  ASSERT_TRUE(run_until([&] { return frames_.size() == 1; }));
+  EXPECT_EQ(cluster_->relayed_bytes(), 0u);
+}
+
+TEST_F(ClusterTest, ANodeThatIsAwayCanBeRevoked) {
+  pair(a_);
+  ASSERT_TRUE(cluster_->revoke(a_.id()).ok());
+  EXPECT_TRUE(log_.empty()) << "it was not there to be lost";
+  EXPECT_TRUE(store_->nodes()->empty());
+  open(a_, wire::Hello{.name = "phone"});
+  expect_refused(a_, ErrorCode::kUnauthenticated);
 }
 
 TEST_F(ClusterTest, PiecesAreServedToPairedNodes) {

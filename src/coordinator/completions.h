@@ -101,6 +101,9 @@ class CompletionService {
   virtual ClusterStatus status() const = 0;
   // A single-use join token. kInvalidArgument: a lifetime outside 1 s .. 30 days.
   virtual Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) = 0;
+  // Forgets a paired node's key and cuts its links at once; what it computed others compute again. kNotFound: no such
+  // node is paired.
+  virtual Status revoke_node(const NodeId& id) = 0;
 };
 
 }  // namespace shoal::coordinator

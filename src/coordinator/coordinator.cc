@@ -54,12 +54,11 @@ Result<std::unique_ptr<Coordinator>> Coordinator::create(boost::asio::io_context
 
 Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::Transport& transport, Store& store,
                          ModelSource& model, CoordinatorOptions options)
-    : io_(io),
-      clock_(clock),
+    : clock_(clock),
       transport_(transport),
       model_(model),
       options_(std::move(options)),
-      cluster_(io, transport, store, clock, options_.name,
+      cluster_(transport, store, clock, options_.name,
                {[this](const NodeId& id, const wire::Hello& hello) {
                   feed(sched::NodeJoined{{id, hello.name, hello.memory_bytes_max}});
                 },
@@ -140,6 +139,14 @@ void Coordinator::publish(const sched::PublishPlan& action) {
   log_info("plan {}: {}", plan_.epoch.value, plan_.explanation);
   cluster_.allow_relay_between(std::move(nodes));
   cluster_.send_to_all(plan);
+}
+
+// No plan is possible without a node that was revoked: the one that names it must not let it in to the others.
+void Coordinator::withdraw_plan() {
+  plan_.stages.clear();
+  steps_.clear();
+  cluster_.allow_relay_between({});
+  cluster_.send_to_all(wire::Plan{plan_.epoch, {}});
 }
 
 void Coordinator::load_stage(const sched::LoadStage& action) {
@@ -364,6 +371,14 @@ Result<JoinTokenGrant> Coordinator::create_token(std::chrono::seconds lifetime) 
     link.endpoints.push_back(listening);
   }
   return JoinTokenGrant{link.text(), clock_.unix_seconds() + lifetime.count()};
+}
+
+Status Coordinator::revoke_node(const NodeId& id) {
+  SHOAL_RETURN_IF_ERROR(cluster_.revoke(id));
+  held_.erase(id);
+  if (std::any_of(plan_.stages.begin(), plan_.stages.end(), [&](const auto& stage) { return stage.node == id; }))
+    withdraw_plan();
+  return {};
 }
 
 std::string Coordinator::node_name(const NodeId& node) const {

@@ -44,6 +44,7 @@ class Coordinator final : public CompletionService {
   void cancel(CompletionHandle handle) override;
   ClusterStatus status() const override;
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
+  Status revoke_node(const NodeId& id) override;
 
   net::Endpoint cluster_endpoint() const { return cluster_.endpoint(); }
 
@@ -68,6 +69,7 @@ class Coordinator final : public CompletionService {
   void feed(sched::Event event);
   void execute(sched::Action action);
   void publish(const sched::PublishPlan& action);
+  void withdraw_plan();
   void load_stage(const sched::LoadStage& action);
   void send_step(sched::SendStep action);
   void emit(sched::Emit action);
@@ -84,7 +86,6 @@ class Coordinator final : public CompletionService {
   PlanStatus plan_status(const sched::PlannedPlan& plan) const;
   std::string node_name(const NodeId& node) const;
 
-  boost::asio::io_context& io_;
   const Clock& clock_;
   net::Transport& transport_;
   ModelSource& model_;

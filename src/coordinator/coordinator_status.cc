@@ -67,6 +67,7 @@ ClusterStatus Coordinator::status() const {
     NodeStatus node;
     node.id = id;
     node.name = member.known.name;
+    node.paired_unix_seconds = member.known.paired_unix_seconds;
     node.seen_unix_seconds = member.known.seen_unix_seconds;
     if (member.link && member.hello) {
       node.state = NodeState::kConnected;

@@ -256,6 +256,37 @@ TEST_F(CoordinatorTest, RunningAnswersEndWhenTheCoordinatorDoes) {
   EXPECT_EQ(heard->reason, FinishReason::kCancelled);
 }
 
+TEST_F(CoordinatorTest, WhatARevokedNodeWasComputingOthersComputeAgain) {
+  serve();
+  join(b_);
+  auto heard = submit(1);
+  const auto lost = step(0);
+  ASSERT_TRUE(coordinator_->revoke_node(a_.id()).ok());
+  EXPECT_EQ(coordinator_->status().nodes.size(), 1u);
+  ASSERT_TRUE(run_until([&] { return b_.has<wire::LoadStage>() && a_.closed.has_value(); }));
+  EXPECT_EQ(a_.closed->code, ErrorCode::kUnauthenticated);
+  ASSERT_EQ(b_.all<wire::Plan>().back().stages.size(), 1u);
+  EXPECT_EQ(b_.all<wire::Plan>().back().stages[0].node, b_.id());
+  b_.send(wire::StageReady{b_.all<wire::LoadStage>()[0].stage});
+  ASSERT_TRUE(run_until([&] { return b_.has<wire::Step>(); }));
+  const auto again = b_.all<wire::Step>()[0];
+  EXPECT_EQ(again.rows.size(), lost.rows.size()) << "from its first token";
+  const auto [result, raw] = answer(again, 17);
+  b_.send(result, raw);
+  ASSERT_TRUE(run_until([&] { return heard->ended(); }));
+  EXPECT_EQ(heard->tokens, std::vector<Token>{17});
+}
+
+TEST_F(CoordinatorTest, WithoutAPlanTheOneThatNamesARevokedNodeIsWithdrawn) {
+  serve();
+  join(b_, 1);  // too little for any plan
+  ASSERT_TRUE(coordinator_->revoke_node(a_.id()).ok());
+  EXPECT_EQ(coordinator_->status().state, ClusterState::kNoPlan);
+  ASSERT_TRUE(run_until([&] { return b_.has<wire::Plan>(); }));
+  EXPECT_EQ(b_.all<wire::Plan>().back(), (wire::Plan{Epoch{1}, {}}));
+  EXPECT_EQ(coordinator_->revoke_node(a_.id()).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(CoordinatorTest, TokensLiveBetweenASecondAndThirtyDays) {
   for (auto lifetime : {std::chrono::seconds(0), std::chrono::seconds(-1), std::chrono::seconds(30 * 86400 + 1)}) {
     auto grant = coordinator_->create_token(lifetime);

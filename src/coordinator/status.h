@@ -44,6 +44,7 @@ struct NodeStatus {
   std::vector<std::string> addresses;  // "host:port" where neighbours may dial it; empty: none known
   std::optional<LayerRange> range;     // of its stage in the current plan
   std::optional<double> rtt_ms;        // coordinator to node
+  std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;  // last message
 };
 

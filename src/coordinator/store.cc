@@ -131,6 +131,10 @@ Status Store::see_node(const NodeId& id, const std::string& name, std::int64_t n
       .run("remember a node");
 }
 
+Status Store::forget_node(const NodeId& id) {
+  return Statement(database_, "DELETE FROM node WHERE id = ?1").bind(id.key.bytes).run("forget a node");
+}
+
 Status Store::add_token(ByteSpan secret, std::int64_t expires) {
   SHOAL_RETURN_IF_ERROR(Statement(database_, "DELETE FROM join_token WHERE expires_at < ?1 - 86400")
                             .bind(expires)
@@ -151,8 +155,11 @@ Status Store::redeem_token(ByteSpan secret, const NodeId& node, const std::strin
   if (select.integer(0) < now)
     return Error{ErrorCode::kUnauthenticated, fmt::format("this join link has expired; {}", kAdvice)};
   if (!select.is_null(1)) {
-    // The device may ask again when it never got our answer.
-    if (as_text(select.blob(1)) == as_text(node.key.bytes)) return {};
+    // The device may ask again when it never got our answer; one that was revoked since may not.
+    Statement paired(database_, "SELECT 1 FROM node WHERE id = ?1");
+    paired.bind(node.key.bytes);
+    SHOAL_ASSIGN_OR_RETURN(bool is_paired, paired.step("look up a node"));
+    if (is_paired && as_text(select.blob(1)) == as_text(node.key.bytes)) return {};
     return Error{ErrorCode::kUnauthenticated, fmt::format("this join link was already used; {}", kAdvice)};
   }
   SHOAL_RETURN_IF_ERROR(Statement(database_, "BEGIN IMMEDIATE").run("begin to pair"));

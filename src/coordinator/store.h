@@ -31,6 +31,9 @@ class Store {
 
   Result<std::vector<KnownNode>> nodes();
   Status see_node(const NodeId& id, const std::string& name, std::int64_t now_unix_seconds);
+  // The key is paired no more, and a token that it used does not pair it again. Nothing happens where it was not
+  // paired.
+  Status forget_node(const NodeId& id);
 
   // Only the hash of a secret is kept.
   Status add_token(ByteSpan secret, std::int64_t expires_unix_seconds);

@@ -111,6 +111,24 @@ TEST_F(StoreTest, ANodeThatJoinsAnewIsTheSameNode) {
   EXPECT_EQ(nodes()[0].paired_unix_seconds, kNow + 10);
 }
 
+TEST_F(StoreTest, AForgottenNodeNeedsANewToken) {
+  add_token("old", kNow + 600);
+  add_token("another's", kNow + 600);
+  add_token("new", kNow + 600);
+  ASSERT_TRUE(redeem("old", "a").ok());
+  ASSERT_TRUE(redeem("another's", "b").ok());
+  ASSERT_TRUE(store_->forget_node(node_id("a")).ok());
+  reopen();
+  ASSERT_EQ(nodes().size(), 1u);
+  EXPECT_EQ(nodes()[0].id, node_id("b"));
+  expect_refused(redeem("old", "a"), "already used");
+  ASSERT_TRUE(store_->see_node(node_id("a"), "a", kNow + 1).ok());
+  EXPECT_EQ(nodes().size(), 1u);
+  EXPECT_TRUE(store_->forget_node(node_id("a")).ok());
+  EXPECT_TRUE(redeem("new", "a").ok());
+  EXPECT_EQ(nodes().size(), 2u);
+}
+
 TEST_F(StoreTest, NodesTokensAndHashesOutliveTheProcess) {
   add_token("used", kNow + 600);
   add_token("unused", kNow + 600);

@@ -200,7 +200,7 @@ bool LinkImpl::begin_frame() {
                                        : header_.type == kType<wire::Ping> || header_.type == kType<wire::Pong>);
   if (!allowed) {
     fail({ErrorCode::kUnauthenticated,
-          fmt::format("device {} is not paired here: join with a fresh link from `shoal token create`",
+          fmt::format("device {} is not paired here, or was revoked: join with a fresh link from `shoal token create`",
                       peer().short_hex())},
          true);
     return false;

@@ -52,15 +52,12 @@ Result<std::unique_ptr<Node>> Node::create(boost::asio::io_context& io, NodeOpti
                                       std::move(on_fatal), std::move(on_event)));
   node->membership_ = std::move(membership);
   node->model_ = std::move(manifest);
-  SHOAL_ASSIGN_OR_RETURN(node->listener_, node->transport_.listen(
-                                              node->options_.listen,
-                                              [raw = node.get()](const NodeId& id) {
-                                                return raw->stages_.knows_peer(id) ||
-                                                       (raw->membership_ && raw->membership_->coordinator == id);
-                                              },
-                                              [raw = node.get()](std::shared_ptr<net::Link> link, wire::Frame first) {
-                                                raw->accept(std::move(link), std::move(first));
-                                              }));
+  SHOAL_ASSIGN_OR_RETURN(node->listener_,
+                         node->transport_.listen(
+                             node->options_.listen, [raw = node.get()](const NodeId& id) { return raw->may_link(id); },
+                             [raw = node.get()](std::shared_ptr<net::Link> link, wire::Frame first) {
+                               raw->accept(std::move(link), std::move(first));
+                             }));
   return node;
 }
 
@@ -156,7 +153,9 @@ void Node::on_pairing_link(std::shared_ptr<net::Link> link, std::size_t index) {
   net::Link::Handlers handlers;
   handlers.on_frame = [this, alive = alive_, index](wire::Frame frame) {
     const auto* accepted = std::get_if<wire::JoinAccepted>(&frame.message);
-    if (*alive && accepted) paired(options_.join_link->endpoints[index], accepted->coordinator_name);
+    if (!*alive || membership_ || !accepted) return;
+    const net::Endpoint endpoint = options_.join_link->endpoints[index];
+    paired(endpoint, accepted->coordinator_name);
   };
   handlers.on_closed = [this, alive = alive_](const Error& error) {
     if (!*alive || membership_) return;
@@ -173,6 +172,7 @@ void Node::paired(const net::Endpoint& endpoint, std::string coordinator_name) {
   std::stable_partition(endpoints.begin(), endpoints.end(), [&](const auto& known) { return known == endpoint; });
   if (auto status = membership.save(options_.state_directory); !status.ok()) return on_fatal_(status.error());
   membership_ = std::move(membership);
+  options_.join_link.reset();
   tell({NodeEvent::Kind::kPaired, "paired with " + membership_->coordinator_name});
   if (auto link = std::exchange(control_, nullptr)) link->close();
   connect(0);
@@ -250,13 +250,23 @@ void Node::on_control_closed(const Error& error) {
   telemetry_timer_.cancel();
   stages_.drop_all();
   log_info("control link lost: {}", error.message);
+  // The word of the coordinator itself: its key was checked.
+  if (error.code == ErrorCode::kUnauthenticated) return on_revoked(error);
   retry_later(error.message);
+}
+
+// Trying again cannot help; a join link that was given and not needed so far can.
+void Node::on_revoked(const Error& error) {
+  if (!options_.join_link) return on_fatal_(error);
+  membership_.reset();
+  pair(0);
 }
 
 void Node::on_control_frame(wire::Frame frame) {
   auto& message = frame.message;
   if (const auto* welcome = std::get_if<wire::Welcome>(&message)) {
     welcomed_ = true;
+    options_.join_link.reset();  // was not needed
     told_disconnected_ = false;
     retry_pause_ = kRetryMin;
     telemetry_interval_ = std::chrono::milliseconds(std::clamp(welcome->telemetry_interval_ms, 100u, 60000u));
@@ -264,6 +274,7 @@ void Node::on_control_frame(wire::Frame frame) {
     send_telemetry();
   } else if (auto* plan = std::get_if<wire::Plan>(&message)) {
     stages_.set_plan(std::move(*plan));
+    close_links_of_strangers();
   } else if (const auto* load = std::get_if<wire::LoadStage>(&message)) {
     stages_.load(*load);
   } else if (const auto* drop = std::get_if<wire::DropStage>(&message)) {
@@ -303,6 +314,17 @@ void Node::send_telemetry() {
 }
 
 // --- links of peers ---
+
+bool Node::may_link(const NodeId& peer) const {
+  return stages_.knows_peer(peer) || (membership_ && membership_->coordinator == peer);
+}
+
+// A node that the plan names no more has nothing to say here: it left, or it was revoked.
+void Node::close_links_of_strangers() {
+  for (auto& [key, link] : accepted_) {
+    if (!may_link(link->peer())) link->close();
+  }
+}
 
 void Node::accept(std::shared_ptr<net::Link> link, wire::Frame first) {
   if (accepted_.size() >= kAcceptedLinksMax) return link->reject({ErrorCode::kResourceExhausted, "too many links"});

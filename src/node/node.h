@@ -2,9 +2,10 @@
 //
 // States: pairing (only with a join link and no membership yet) -> connecting -> connected -> connecting ... A lost
 // control link is dialled again with a growing, jittered pause (kRetryMin .. kRetryMax) at every known address, then at
-// what mDNS finds under the pinned key; it never gives up. Everything runs on the io_context's thread but the stages'
-// computing and what reads whole files: a model on this device is hashed on a thread of its own, and stages that are
-// ordered meanwhile wait for it.
+// what mDNS finds under the pinned key; it gives up only when the coordinator itself says that it knows this device's
+// key no more (it was revoked), and has no join link to pair with again. Everything runs on the io_context's thread but
+// the stages' computing and what reads whole files: a model on this device is hashed on a thread of its own, and stages
+// that are ordered meanwhile wait for it.
 #pragma once
 
 #include <filesystem>
@@ -48,8 +49,8 @@ struct NodeEvent {
 
 class Node {
  public:
-  // `on_fatal` is called once when the node cannot go on (a join link that is refused, a model that cannot be read);
-  // `on_event` may be empty.
+  // `on_fatal` is called once when the node cannot go on (a join link that is refused, a key that was revoked, a model
+  // that cannot be read); `on_event` may be empty.
   static Result<std::unique_ptr<Node>> create(boost::asio::io_context& io, NodeOptions options,
                                               std::function<void(const Error&)> on_fatal,
                                               std::function<void(const NodeEvent&)> on_event);
@@ -72,12 +73,15 @@ class Node {
   void on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint& endpoint);
   void on_control_frame(wire::Frame frame);
   void on_control_closed(const Error& error);
+  void on_revoked(const Error& error);
   void retry_later(const std::string& why);
   void look_around();
   void probe_kernels(std::vector<WeightType> types);
   void send_telemetry();
 
   void hash_model();
+  bool may_link(const NodeId& peer) const;
+  void close_links_of_strangers();
   void accept(std::shared_ptr<net::Link> link, wire::Frame first);
   Result<Bytes> read_piece(const Digest& sha256, std::uint64_t offset, std::uint32_t length) const;
   FetchSource coordinator_source() const;

@@ -1,6 +1,7 @@
-"""Joining: links that are wrong, used, expired or garbled; coming back without one."""
+"""Joining: links that are wrong, used, expired or garbled; coming back without one; being revoked."""
 
 import contextlib
+import json
 import re
 import socket
 import unittest
@@ -118,6 +119,102 @@ class ComingBack(ShoalTestCase):
             for have, total in re.findall(r"layers \S+, (.+) of (.+) on flash", later):
                 self.assertEqual(have, total)
             self.assertIn("on flash", later)
+
+
+class Revoking(ShoalTestCase):
+    def revoke(self, shoal, node):
+        return run("node", "revoke", node, "--state", shoal.state)
+
+    def refused(self, node, pattern):
+        """The node's process must end by itself, with 1 and a last line that matches."""
+        wait_until(lambda: not node.running(), f"{node.name} ended")
+        self.assertEqual(node.stop(), 1)
+        self.assertRegex(node.log(), r"(?m)^shoal: [^\n]*" + pattern + r"[^\n]*\n\Z")
+
+    def connected(self, shoal, name):
+        shoal.wait_status(lambda status: (name, "connected") in [(n["name"], n["state"]) for n in status["nodes"]],
+                          f"{name} connected")
+
+    def test_in_the_middle_of_a_stream(self):
+        """The answer goes on with the same text; the node ends with the reason, and its old key and link let it in no more."""
+        shoal = self.start(model(), nodes=2, context=1024)
+        link = shoal.token()
+        victim = shoal.add_node(name="victim", link=link)
+        self.connected(shoal, "victim")
+        shoal.nodes[0].stop()  # the next plan takes the victim in
+        shoal.wait_status(lambda status: status["state"] == "serving" and "victim" in
+                          [stage["node_name"] for stage in status["plan"]["stages"]], "the victim serving")
+        expected = shoal.complete("Once upon a time", max_tokens=400)
+        stream = shoal.stream_completion("Once upon a time", max_tokens=400)
+        stream.read_until(20)
+        self.assertEqual(shoal.status()["sequences_live"], 1)
+        done = self.revoke(shoal, "victim")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\Avictim \([0-9a-f]{8}\) is revoked: [^\n]*\n\Z")
+        self.assertEqual(stream.finish(), expected)
+        self.refused(victim, "this coordinator revoked this device: pair again with a new join link")
+        status = shoal.status()
+        self.assertNotIn("victim", [node["name"] for node in status["nodes"]])
+        self.assertEqual([stage["node_name"] for stage in status["plan"]["stages"]], [shoal.nodes[1].name])
+
+        victim = shoal.restart_node(victim)
+        self.refused(victim, "not paired here, or was revoked: [^\\n]*shoal token create")
+        shoal.coordinator.kill()
+        shoal.start_coordinator()
+        victim = shoal.restart_node(victim)
+        self.refused(victim, "not paired here, or was revoked: [^\\n]*shoal token create")
+        again = shoal.add_node(name="victim", link=link)
+        self.refused(again, "already used")
+        shoal.add_node(name="victim")
+        self.connected(shoal, "victim")
+
+    def test_names_and_ids(self):
+        """`shoal node list` and `revoke` with names that are unknown or not unique, ids, and beginnings of ids."""
+        shoal = self.start(model(), nodes=1)
+        away = shoal.add_node(name="twin")
+        self.connected(shoal, "twin")
+        self.assertEqual(away.stop(), 0)
+        away.state.rename(shoal.directory / "first-twin")
+        shoal.add_node(name="twin")
+        self.connected(shoal, "twin")
+
+        done = run("node", "list", "--json", "--state", shoal.state)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        nodes = json.loads(done.stdout)
+        self.assertEqual(sorted((n["name"], n["state"]) for n in nodes),
+                         [("node-1", "connected"), ("twin", "away"), ("twin", "connected")])
+        self.assertTrue(all(0 < n["paired_unix_seconds"] <= n["seen_unix_seconds"] for n in nodes))
+        table = run("node", "list", "--state", shoal.state).stdout.splitlines()
+        self.assertEqual(len(table), 4)
+        for node in nodes:
+            seen = "now" if node["state"] == "connected" else r"\d{4}-\d\d-\d\d \d\d:\d\d"
+            self.assertRegex("\n".join(table), rf"(?m)^{node['name']} +{node['id'][:8]} +{node['state']} "
+                             rf"+\d{{4}}-\d\d-\d\d \d\d:\d\d +{seen}$")
+
+        done = self.revoke(shoal, "twin")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"\Ashoal: 2 paired nodes go by twin; name one by its id: [^\n]*\n\Z")
+        for node in nodes:
+            self.assertEqual(node["id"][:16] in done.stderr, node["name"] == "twin")
+        for unknown in ("nobody", nodes[0]["id"][:4], "f" * 64):
+            done = self.revoke(shoal, unknown)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, rf"\Ashoal: no paired node has the name or id {unknown}; [^\n]*\n\Z")
+        self.assertEqual(self.revoke(shoal, next(n["id"][:8] for n in nodes if n["state"] == "away")).returncode, 0)
+        self.assertEqual(self.revoke(shoal, "twin").returncode, 0)
+        self.assertEqual([n["name"] for n in shoal.status()["nodes"]], ["node-1"])
+
+    def test_the_coordinator_s_own_stage(self):
+        """The stage on the coordinator's device can be revoked too: the coordinator goes on, and pairs it when it restarts."""
+        shoal = self.start(model(), nodes=1, serve_args=["--host-memory", "1GiB", "--host-threads", 1])
+        self.connected(shoal, "e2e (here)")
+        self.assertEqual(self.revoke(shoal, "e2e (here)").returncode, 0)
+        shoal.wait_serving(stages=1)
+        self.assertEqual([n["name"] for n in shoal.status()["nodes"]], ["node-1"])
+        self.assertNotEqual(shoal.complete("Once upon a time"), "")
+        shoal.coordinator.stop()
+        shoal.start_coordinator()
+        self.connected(shoal, "e2e (here)")
 
 
 if __name__ == "__main__":
