@@ -30,6 +30,7 @@ struct Options {
   std::string host_memory;
   std::uint32_t host_threads = 0;
   std::uint32_t nodes = 1;
+  std::uint32_t plan_wait_s = 60;
   bool no_mdns = false;
   bool until_stdin_closes = false;
   SettingsOptions settings;
@@ -82,6 +83,7 @@ Status serve(Options options) {
   coordinator_options.cluster = cluster;
   coordinator_options.limits.settings = options.settings.settings();
   coordinator_options.limits.nodes_min = options.nodes;
+  coordinator_options.limits.plan_wait_max = std::chrono::seconds(options.plan_wait_s);
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
                          coordinator::Coordinator::create(io, clock, transport, *store, *model, coordinator_options));
 
@@ -145,6 +147,10 @@ void add_serve(CLI::App& app, Context& context) {
       ->envname("SHOAL_API_KEY");
   verb->add_option("--nodes", options->nodes, "Wait for so many nodes before the first plan")
       ->check(CLI::Range(1u, 1024u))
+      ->capture_default_str();
+  verb->add_option("--plan-wait", options->plan_wait_s,
+                   "Seconds that a request waits for nodes when those that are there cannot hold the model")
+      ->check(CLI::Range(1u, 86400u))
       ->capture_default_str();
   verb->add_option("--host-memory", options->host_memory,
                    "Host a stage on this device too, with so much memory, as in 2GiB")

@@ -328,6 +328,11 @@ Result<Plan> plan_in_one_family(const ModelShape& model, const std::vector<NodeP
 
 }  // namespace
 
+Error no_node(const ModelShape& model) {
+  return {ErrorCode::kUnavailable,
+          fmt::format("no node is there, and {}; add one with `shoal join`", need_text(model, Pieces(model)))};
+}
+
 Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules) {
   SHOAL_RETURN_IF_ERROR(check(model, nodes));
   return rules.one_kernel_family ? plan_in_one_family(model, nodes, rules) : plan_over(model, std::move(nodes));

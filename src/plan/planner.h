@@ -69,4 +69,7 @@ struct Plan {
 // node twice, an empty or inconsistent shape.
 Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules = {});
 
+// What to tell a person when there is no node at all: kUnavailable, with the memory that the model needs.
+Error no_node(const ModelShape& model);
+
 }  // namespace shoal::plan

@@ -85,7 +85,7 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
   }
   const std::size_t left_out = nodes_.size() - usable_nodes.size();
   if (nodes_.empty()) {
-    return become_none({ErrorCode::kUnavailable, "no node is there; add one with `shoal join`"}, now);
+    return become_none(plan::no_node(model_), now);
   }
   if (!served_once_ && nodes_.size() < limits_.nodes_min) {
     return become_none({ErrorCode::kUnavailable, fmt::format("{} of {} nodes are there; waiting for the others",
@@ -216,7 +216,7 @@ std::optional<Time> Placement::next_due() const {
 
 Error Placement::why_none() const {
   if (why_none_ && !(settle_at_ && why_none_->code == ErrorCode::kUnavailable)) return *why_none_;
-  if (nodes_.empty()) return {ErrorCode::kUnavailable, "no node is there; add one with `shoal join`"};
+  if (nodes_.empty()) return plan::no_node(model_);
   return {ErrorCode::kUnavailable, fmt::format("{} nodes are there; the plan is about to be made", nodes_.size())};
 }
 

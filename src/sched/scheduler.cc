@@ -153,7 +153,7 @@ void Scheduler::State::handle(const Timer&, Time now) {
 
 void Scheduler::State::fail_those_that_waited(Time now) {
   Error why = placement.why_none();
-  if (why.code != ErrorCode::kResourceExhausted) why.code = ErrorCode::kUnavailable;
+  why.code = ErrorCode::kUnavailable;  // nothing of the request's, whatever the planner calls it
   for (Sequence* oldest = sequences.oldest(); oldest && waits_until(*oldest) <= now; oldest = sequences.oldest()) {
     finish(*oldest, {.kind = EmitKind::kError, .error = why});
   }

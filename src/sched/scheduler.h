@@ -171,8 +171,8 @@ struct SendStep {
   std::vector<Row> rows;          // may be empty when there are frees
   std::vector<SequenceId> frees;  // KV to drop on every stage before the rows
 };
-// kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting, or the planner's
-// sentence on missing memory), kUnavailable (no plan for plan_wait_max), or the code of the step that failed.
+// kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting), kUnavailable (no
+// plan for plan_wait_max; the planner's sentence on missing memory), or the code of the step that failed.
 enum class EmitKind { kToken, kEnd, kError };
 enum class FinishReason { kStop, kLength, kCancelled };
 struct Emit {

@@ -270,13 +270,14 @@ TEST(Scheduler, NoPlanForTooLongEndsWithThePlannersSentence) {
   EXPECT_THAT(h.ends(1), IsEmpty());
   h.wait(2s);
   ASSERT_THAT(h.ends(1), SizeIs(1));
-  EXPECT_EQ(h.ends(1)[0].error.code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(h.ends(1)[0].error.code, ErrorCode::kUnavailable);
   EXPECT_THAT(h.ends(1)[0].error.message, HasSubstr("360 B missing"));
 
   Harness empty;
   empty.on(Harness::arrived(1, 4)).wait(61s);
   ASSERT_THAT(empty.ends(1), SizeIs(1));
   EXPECT_EQ(empty.ends(1)[0].error.code, ErrorCode::kUnavailable);
+  EXPECT_THAT(empty.ends(1)[0].error.message, HasSubstr("the model needs"));
   EXPECT_THAT(empty.ends(1)[0].error.message, HasSubstr("shoal join"));
 }
 

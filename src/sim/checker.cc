@@ -179,8 +179,7 @@ void Checker::check_end(Request& request, const Emit& action) {
   }
   const bool crowded = code == ErrorCode::kResourceExhausted && request.emitted == 0 &&
                        after_.sequences_waiting == limits_.waiting_sequences_max;
-  const bool no_plan =
-      after_.state == PlanState::kNone && (code == ErrorCode::kUnavailable || code == ErrorCode::kResourceExhausted);
+  const bool no_plan = after_.state == PlanState::kNone && code == ErrorCode::kUnavailable;
   if (!crowded && !no_plan && !step_errors_allowed_) {
     violation(fmt::format("request {}: {} ({})", action.request, to_string(code), action.error.message));
   }

@@ -42,6 +42,37 @@ class Failover(ShoalTestCase):
             shoal.restart_node(node)
         self.assertEqual(stream.finish(), expected)
 
+    def gives_up(self, stream, message):
+        """The stream must end with the typed error, its message as this pattern says."""
+        with self.assertRaises(HttpError) as caught:
+            stream.finish()
+        error = caught.exception.error
+        self.assertEqual((error["type"], error["code"]), ("service_unavailable_error", "no_feasible_plan"))
+        self.assertRegex(error["message"], message)
+
+    def test_the_only_node_stays_away(self):
+        """With no node for --plan-wait, a stream ends with a typed error; the shoal answers again when the node is back."""
+        shoal = self.start(model(), nodes=1, context=1024, serve_args=["--plan-wait", 1])
+        expected = shoal.complete(PROMPT, max_tokens=400)
+        stream = shoal.stream_completion(PROMPT, max_tokens=400)
+        stream.read_until(20)
+        node = shoal.nodes[0]
+        node.kill()
+        self.gives_up(stream, r"\Ano node is there, and the model needs \S+ MiB with 1024 tokens of KV; add one with `shoal join`\Z")
+        self.assertEqual(stream.text, expected[:len(stream.text)])
+        shoal.wait_idle()
+        shoal.restart_node(node)
+        shoal.wait_serving()
+        self.assertEqual(shoal.complete(PROMPT, max_tokens=400), expected)
+
+    def test_too_little_is_left(self):
+        """When those that are left cannot hold the model for --plan-wait, the error says how much memory is missing."""
+        shoal = self.start(model(layers=16, embedding=512, ffn=2048), nodes=2, memory="40MiB", serve_args=["--plan-wait", 1])
+        stream = shoal.stream_completion(PROMPT, max_tokens=400)
+        stream.read_until(20)
+        shoal.nodes[0].kill()
+        self.gives_up(stream, r"\Athe model needs \S+ MiB with 512 tokens of KV, 1 node offers .*: \S+ MiB missing; add a node")
+
     def test_coordinator_ends_while_a_request_waits(self):
         """A request that waits for nodes ends with a typed error, or a closed connection, when the coordinator stops."""
         shoal = self.start(model(), nodes=1)
