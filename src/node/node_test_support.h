@@ -54,9 +54,11 @@ class Ticks {
 
 // A whole small model as the one shard 0:layers of itself, on disk.
 struct TestShard {
-  TestShard() {
+  // `vocabulary`: a file among those that llama.cpp brings; empty: the smallest.
+  explicit TestShard(const std::string& vocabulary = {}) {
     auto options = model::small_model("llama");
     options.layers = 2;
+    if (!vocabulary.empty()) options.vocabulary = std::string(SHOAL_VOCABULARY_DIR) + "/" + vocabulary;
     const auto file = model::write_model(options, folder / "model.gguf").at(0);
     manifest = model::manifest_of(file);
     auto hashes = model::hash_tensors(manifest);

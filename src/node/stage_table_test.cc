@@ -15,8 +15,9 @@ constexpr StageId kStage{1};
 
 class StageTableTest : public ::testing::Test {
  protected:
-  StageTableTest()
-      : coordinator_(io_,
+  explicit StageTableTest(const std::string& vocabulary = {})
+      : shard_(vocabulary),
+        coordinator_(io_,
                      [this](const std::shared_ptr<net::Link>& link, const wire::Frame&) {
                        fetch_links_.push_back(link);
                        net::serve_pieces(link,
@@ -285,6 +286,38 @@ TEST_F(StageTableTest, AfterDropAllThePlansOfANewCoordinatorCount) {
   load();  // epoch 1 again
   table_->on_step(step(1, 10, 0), {});
   ASSERT_TRUE(run_until([&] { return !all<wire::StepResult>().empty(); }));
+}
+
+class StageTableOfALargeVocabulary : public StageTableTest {
+ protected:
+  StageTableOfALargeVocabulary() : StageTableTest("ggml-vocab-qwen2.gguf") {}
+};
+
+TEST_F(StageTableOfALargeVocabulary, AResultThatNoFrameCarriesIsAnsweredWithWhy) {
+  load();
+  const std::uint64_t vocabulary = shard_.manifest.vocabulary_size;
+  const std::uint64_t row_bytes = vocabulary * (sizeof(Token) + sizeof(float));
+  const auto rows_max = static_cast<std::uint32_t>(wire::raw_bytes_max(wire::StepResult{}) / row_bytes);
+  ASSERT_LT(rows_max, kStepRowsMax) << "the vocabulary is too small for this test";
+  auto all_logits_of = [](std::uint64_t id, SequenceId sequence, std::uint32_t rows) {
+    wire::Step asked = step(1, id, 0);
+    asked.rows.clear();
+    for (std::uint32_t i = 0; i < rows; ++i) asked.rows.push_back({sequence, i, 5, wire::kAllLogits});
+    return asked;
+  };
+  table_->on_step(all_logits_of(10, SequenceId{1}, rows_max + 1), {});
+  ASSERT_TRUE(run_until([&] { return !all<wire::StepFailed>().empty(); }));
+  const auto failed = all<wire::StepFailed>()[0];
+  EXPECT_EQ(failed.step, StepId{10});
+  EXPECT_EQ(failed.stage, kStage);
+  EXPECT_EQ(failed.code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(failed.message, ::testing::HasSubstr("64.0 MiB"));
+  EXPECT_TRUE(all<wire::StepResult>().empty());
+  // One row less fits, and makes a frame.
+  table_->on_step(all_logits_of(11, SequenceId{2}, rows_max), {});
+  ASSERT_TRUE(run_until([&] { return !all<wire::StepResult>().empty(); }));
+  EXPECT_EQ(raw_.back().size(), rows_max * row_bytes);
+  EXPECT_EQ(all<wire::StepFailed>().size(), 1u);
 }
 
 }  // namespace

@@ -96,6 +96,16 @@ class BadFiles(ShoalTestCase):
             content[at:at + 100_000] = b"\xff" * 100_000  # as scales of Q4_0 blocks: NaN
 
         path = self.damaged(spoil)
+        with Shoal(path, nodes=1, wait=False, serve_args=["--plan-wait", 1]) as shoal:
+            status = shoal.wait_status(lambda status: "damaged" in status["why_no_plan"], "the reason")
+            self.assertEqual(status["state"], "no plan")
+            self.assertIn("node-1", status["why_no_plan"])
+            with self.assertRaises(HttpError) as caught:
+                shoal.completion("x")
+            self.assertEqual((caught.exception.status, caught.exception.error["code"]), (503, "no_feasible_plan"))
+            self.assertEqual(caught.exception.error["message"], status["why_no_plan"])
+            self.assertNotIn("\n", status["why_no_plan"])
+            self.assertTrue(shoal.coordinator.running() and shoal.nodes[0].running())
         for nodes in (1, 3):
             done = run("run", "--model", path, "--nodes", nodes, "--prompt", "x", "--context", 256, "--log", "off", seconds=30)
             self.assertEqual((done.returncode, done.stdout), (NO_CRASH, ""))

@@ -5,9 +5,12 @@ engine (src/engine/exactness_test.cc), bit by bit. Random weights make greedy te
 are close, so that a wrong rounding shows soon.
 """
 
+import pathlib
 import unittest
 
-from shoal import Shoal, ShoalTestCase, complete, in_parallel, model
+from shoal import Shoal, ShoalTestCase, complete, in_parallel, model, run
+
+CPU = pathlib.Path("/proc/cpuinfo").read_text().replace("\n", " ")
 
 SHORT = "The quick brown fox"
 # Some 300 tokens: more than nine chunks of a prompt, more than four micro-batches of the largest size.
@@ -118,6 +121,19 @@ class EqualInCompany(ShoalTestCase):
         status = self.check(type="F16")
         self.assertTrue(status["exact"], status["exactness"])
         self.assertTrue(status["exactness"].startswith("exact"), status["exactness"])
+
+    @unittest.skipUnless(" avx2 " in CPU, "IQ4_XS has its own kernels for panels of rows on AVX2 only")
+    def test_a_type_without_exact_kernels(self):
+        """IQ4_XS: answers under auto, and the status says that it is not exact; under on no node loads it, and says why."""
+        path = model(type="IQ4_XS")
+        with Shoal(path, nodes=2, serve_args=["--exact", "auto"]) as shoal:
+            status = shoal.status()
+            self.assertFalse(status["exact"])
+            self.assertRegex(status["exactness"], r"\Anot exact: node-\d: (?!not exact).+\Z")
+            self.assertGreater(len(shoal.complete(SHORT)), 0)
+        refused = run("run", "--model", path, "--nodes", 2, "--prompt", SHORT, "--exact", "on", "--log", "off")
+        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+        self.assertRegex(refused.stderr, r"\Ashoal: [^\n]*cannot be exact on this processor: [^\n]*--exact auto or off\n\Z")
 
     def test_the_status_says_why_not(self):
         """Every stage exact: the status says so. One that is not: it says which node's, and why."""
