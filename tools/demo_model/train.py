@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""Trains the demo model from this folder's texts: train.py --out DIRECTORY [--steps N] [--minutes M]
+
+Conversations are made on the way, so hardly any question comes twice in the same words. Only what the assistant says is
+learned. Every conversation starts at position 0, alone in its row; rows of similar length make a batch. Writes
+tokenizer.json, model.pt (the weights and what made them) and checkpoint.pt (to go on after an interruption: the same
+command again). The same texts, steps and number of threads give the same model on the same machine.
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import pathlib
+import random
+import time
+
+import torch
+from torch.nn import functional
+
+import texts
+from corpus import Corpus, tokens
+from model import DemoModel, Shape
+from muon import Muon
+from tokenizer import PIECES_FROM, Tokenizer, train
+
+VOCABULARY = 2816
+BATCH_TOKENS = 3072  # padding included
+POOL_BATCHES = 48  # conversations are sorted by length within a pool
+MATRIX_RATE, OTHER_RATE, WARM_UP = 0.02, 3e-3, 60  # Muon's and AdamW's highest learning rates
+FALL_SHARE, LAST_RATE = 0.4, 0.02  # the rates are constant, and fall in the last part of the steps to this share
+WEIGHT_DECAY, BETAS, CLIP = 0.01, (0.9, 0.98), 1.0
+SPLIT_CHANCE, SPLIT_DROP = 0.15, 0.15  # how often the words of a conversation's questions are split in unusual ways
+
+
+def say(*what):
+    print(time.strftime("%H:%M:%S"), *what, flush=True)
+
+
+def make_tokenizer(path, seed):
+    if path.exists():
+        return Tokenizer.load(path)
+    corpus = Corpus(seed)
+    sample = []
+    for fact in corpus.facts:  # every word of every answer, and many questions
+        sample += fact.answers * 20 + [pattern.sample(corpus.rng) for pattern in fact.asks for _ in range(12)]
+    for _ in range(16000):
+        sample += [text for _, text in corpus.conversation()]
+    pieces = train(sample, VOCABULARY)
+    pieces = pieces[:(PIECES_FROM + len(pieces)) // 32 * 32 - PIECES_FROM]
+    tokenizer = Tokenizer(pieces)
+    tokenizer.save(path)
+    count = sum(len(tokenizer.encode(text)) for text in sample)
+    say(f"tokenizer: {tokenizer.size} tokens; {sum(map(len, sample)) / count:.2f} characters a token")
+    return tokenizer
+
+
+class Batches:
+    """Pools of batches: (tokens, next tokens, their weights), each (rows, columns)."""
+
+    def __init__(self, tokenizer, seed, context):
+        self.tokenizer, self.context = tokenizer, context
+        self.corpus = Corpus(seed)
+        self.rng = random.Random(seed + 1)
+
+    def pool(self):
+        rows, total = [], 0
+        while total < POOL_BATCHES * BATCH_TOKENS:
+            drop = SPLIT_DROP if self.rng.random() < SPLIT_CHANCE else 0.0
+            rows.append(tokens(self.tokenizer, self.corpus.conversation(), self.context, self.rng, drop))
+            total += len(rows[-1][0]) - 1
+        rows.sort(key=lambda row: len(row[0]))
+        batches, batch = [], []
+        for row in rows:
+            if batch and (len(batch) + 1) * (len(row[0]) - 1) > BATCH_TOKENS:
+                batches.append(batch)
+                batch = []
+            batch.append(row)
+        batches.append(batch)
+        self.rng.shuffle(batches)
+        return (self._tensors(batch) for batch in batches)
+
+    def _tensors(self, batch):
+        columns = max(len(ids) for ids, _ in batch) - 1
+        inputs = torch.zeros(len(batch), columns, dtype=torch.long)
+        targets = torch.zeros(len(batch), columns, dtype=torch.long)
+        weights = torch.zeros(len(batch), columns)
+        for row, (ids, worth) in enumerate(batch):
+            inputs[row, :len(ids) - 1] = torch.tensor(ids[:-1])
+            targets[row, :len(ids) - 1] = torch.tensor(ids[1:])
+            weights[row, :len(ids) - 1] = torch.tensor(worth[1:])
+        return inputs, targets, weights
+
+    def state(self):
+        return self.corpus.rng.getstate(), list(self.corpus.queue), self.rng.getstate()
+
+    def restore(self, state):
+        self.corpus.rng.setstate(state[0])
+        self.corpus.queue = list(state[1])
+        self.rng.setstate(state[2])
+
+
+def loss_of(model, inputs, targets, weights):
+    """The weighted mean; matrices in bfloat16, sums and norms in float32."""
+    wanted = weights > 0
+    with torch.autocast(inputs.device.type, torch.bfloat16):
+        logits = model.logits(model.hidden(inputs)[wanted])
+    weights = weights[wanted]
+    return (functional.cross_entropy(logits.float(), targets[wanted], reduction="none") * weights).sum() / weights.sum()
+
+
+def rate(step, steps):
+    """The share of the highest learning rates at a step."""
+    fall = FALL_SHARE * steps
+    return min(1.0, (step + 1) / WARM_UP, max(LAST_RATE, (steps - step) / fall))
+
+
+def watch(model, tokenizer, questions):
+    """The share of questions answered right, and the wrong answers."""
+    model.eval()
+    prompts = [tokenizer.prompt([("user", question)]) for question, _ in questions]
+    with torch.autocast(next(model.parameters()).device.type, torch.bfloat16):
+        answers = [tokenizer.decode(answer) for answer in model.greedy(prompts, {tokenizer.end}, 64)]
+    model.train()
+    wrong = [(question, answer) for (question, key), answer in zip(questions, answers) if not texts.right(answer, key)]
+    return 1 - len(wrong) / len(questions), wrong
+
+
+def optimizers_of(model):
+    """[(optimizer, highest rate), ...]"""
+    inner = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blocks")]
+    outer = [p for name, p in model.named_parameters() if p.dim() != 2 or not name.startswith("blocks")]
+    return [(Muon(inner, weight_decay=WEIGHT_DECAY), MATRIX_RATE),
+            (torch.optim.AdamW(outer, betas=BETAS, weight_decay=0.0), OTHER_RATE)]
+
+
+def save(path, content):
+    torch.save(content, str(path) + ".part")
+    os.replace(str(path) + ".part", path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--watch", type=pathlib.Path, help="a file of questions (as heldout/questions.txt) to ask now and then")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    digest = texts.corpus_sha256()
+    tokenizer = make_tokenizer(options.out / "tokenizer.json", options.seed)
+    shape = Shape(tokenizer.size)
+    model = DemoModel(shape).to(device)
+    optimizers = optimizers_of(model)
+    batches = Batches(tokenizer, options.seed + 100, shape.context)
+    step, seen, seconds = 0, 0, 0.0
+    checkpoint = options.out / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device)
+        # Until the rates fall, a run of more or fewer steps does the same.
+        same = saved["steps"] == options.steps or saved["step"] <= (1 - FALL_SHARE) * min(saved["steps"], options.steps)
+        if saved["texts"] != digest or not same:
+            raise SystemExit(f"{checkpoint} is of other texts or steps: remove {options.out} to start anew")
+        model.load_state_dict(saved["model"])
+        for (optimizer, _), kept in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(kept)
+        batches.restore(saved["batches"])
+        step, seen, seconds = saved["step"], saved["seen"], saved["seconds"]
+    say(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(batches.corpus.facts)} facts,",
+        f"{options.steps} steps from {step} on {device}; texts {digest[:12]}")
+
+    questions = []
+    if options.watch:
+        keys = {fact.name: fact.key for fact in batches.corpus.facts}
+        questions = texts.load_heldout(options.watch.stem, keys, options.watch.parent)
+    losses, start = [], time.monotonic()
+    while step < options.steps:
+        state = batches.state()
+        if losses:
+            save(checkpoint, {"model": model.state_dict(), "batches": state,
+                              "optimizers": [optimizer.state_dict() for optimizer, _ in optimizers],
+                              "step": step, "seen": seen, "steps": options.steps, "texts": digest,
+                              "seconds": seconds + time.monotonic() - start})
+        for batch in batches.pool():
+            if step >= options.steps:
+                break
+            loss = loss_of(model, *(part.to(device) for part in batch))
+            model.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            for optimizer, highest in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = highest * rate(step, options.steps)
+                optimizer.step()
+            losses.append(loss.item())
+            step += 1
+            seen += batch[0].numel()
+            if step % 50 == 0:
+                spent = time.monotonic() - start
+                speed = len(losses) / spent
+                say(f"step {step}: loss {sum(losses[-50:]) / 50:.4f}, {seen / 1e6:.2f} M tokens,",
+                    f"{1 / speed:.2f} s a step, {(options.steps - step) / speed / 60:.1f} min left")
+            if questions and (step % 500 == 0 or step == options.steps):
+                share, wrong = watch(model, tokenizer, questions)
+                say(f"step {step}: {share * 100:.1f} % of {len(questions)} questions right")
+                for question, answer in wrong[:None if step == options.steps else 12]:
+                    print(f"    {question} -> {answer}", flush=True)
+    seconds += time.monotonic() - start
+    save(options.out / "model.pt", {"model": model.state_dict(), "shape": dataclasses.asdict(shape), "texts": digest,
+                                    "steps": options.steps, "seen": seen, "seconds": seconds, "seed": options.seed,
+                                    "facts": len(batches.corpus.facts), "threads": options.threads, "device": device,
+                                    "loss": sum(losses[-200:]) / max(1, len(losses[-200:]))})
+    say(f"done: {seen / 1e6:.2f} M tokens in {seconds / 60:.1f} min")
+
+
+if __name__ == "__main__":
+    main()
