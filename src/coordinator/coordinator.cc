@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "model/weight_types.h"
 #include "net/join_link.h"
 
 namespace shoal::coordinator {
@@ -59,14 +60,18 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
       model_(model),
       options_(std::move(options)),
       cluster_(transport, store, clock, options_.name,
-               {[this](const NodeId& id, const wire::Hello& hello) {
-                  feed(sched::NodeJoined{{id, hello.name, hello.memory_bytes_max}});
+               {[this](const NodeId& id, const wire::Hello& hello) { kernels_.join(id, hello.kernel_family); },
+                [this](const NodeId& id, const Error&) {
+                  kernels_.leave(id);
+                  feed(sched::NodeLost{id});
                 },
-                [this](const NodeId& id, const Error&) { feed(sched::NodeLost{id}); },
                 [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
                 [this](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
                   return model_.read_piece(sha256, offset, length);
                 }}),
+      kernels_(io, store, options_.limits.settings.exact, model::weight_types(model.manifest()),
+               {[this](const NodeId& id) { cluster_.send(id, wire::ProbeKernels{kernels_.types()}); },
+                [this](const NodeId& id) { join(id); }}),
       scheduler_(model_shape(model.manifest(), options_.limits.settings), options_.limits),
       timer_(io),
       doze_timer_(io),
@@ -160,6 +165,7 @@ void Coordinator::load_stage(const sched::LoadStage& action) {
   order.is_last = action.is_last;
   order.shard_bytes = (*layout)->file_bytes;
   order.settings = options_.limits.settings;
+  order.settings.exact = kernels_.mode_for(kernel_family(action.node));
   for (const auto& piece : (*layout)->pieces) order.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
   for (const auto& [id, ranges] : held_) {
     const auto* member = cluster_.find(id);
@@ -244,6 +250,18 @@ void Coordinator::set_timer(std::optional<Time> at) {
 
 // --- what nodes say ---
 
+void Coordinator::join(const NodeId& node) {
+  const auto* member = cluster_.find(node);
+  if (member == nullptr || !member->hello) return;
+  const wire::Hello& hello = *member->hello;
+  feed(sched::NodeJoined{{node, hello.name, hello.memory_bytes_max, hello.kernel_family}});
+}
+
+std::string Coordinator::kernel_family(const NodeId& node) const {
+  const auto* member = cluster_.find(node);
+  return member && member->hello ? member->hello->kernel_family : std::string();
+}
+
 Coordinator::StageRecord* Coordinator::own_stage(const NodeId& node, StageId stage) {
   auto found = stages_.find(stage);
   return found != stages_.end() && found->second.node == node ? &found->second : nullptr;
@@ -273,6 +291,8 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
     feed(sched::StageFailed{stage_failed->stage, stage_failed->code, stage_failed->message});
   } else if (const auto* report = std::get_if<wire::LinkReport>(&message)) {
     if (own_stage(node, report->from_stage)) on_link_report(*report);
+  } else if (const auto* probed = std::get_if<wire::KernelsProbed>(&message)) {
+    kernels_.answer(node, probed->cost);
   }
 }
 
@@ -282,10 +302,13 @@ void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& rea
   record->state = StageState::kReady;
   record->memory = ready.memory;
   record->exactness = ready.exactness;
+  if (const std::string why = kernels_.why_not_exact(kernel_family(node)); !why.empty()) {
+    record->exactness = {false, "not exact: " + why};
+  }
   auto& held = held_[node];
   if (std::find(held.begin(), held.end(), record->range) == held.end()) held.push_back(record->range);
   log_info("{}: layers {} ready, {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
-           ready.exactness.reason);
+           record->exactness.reason);
   feed(sched::StageReady{ready.stage});
 }
 

@@ -16,6 +16,7 @@
 #include "coordinator/answer.h"
 #include "coordinator/cluster.h"
 #include "coordinator/completions.h"
+#include "coordinator/kernel_choice.h"
 #include "coordinator/model_source.h"
 #include "coordinator/token_rate.h"
 #include "sched/scheduler.h"
@@ -75,6 +76,7 @@ class Coordinator final : public CompletionService {
   void emit(sched::Emit action);
   void set_timer(std::optional<Time> at);
 
+  void join(const NodeId& node);
   void on_frame(const NodeId& node, wire::Frame frame);
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
@@ -85,12 +87,14 @@ class Coordinator final : public CompletionService {
 
   PlanStatus plan_status(const sched::PlannedPlan& plan) const;
   std::string node_name(const NodeId& node) const;
+  std::string kernel_family(const NodeId& node) const;  // "" when it is not connected
 
   const Clock& clock_;
   net::Transport& transport_;
   ModelSource& model_;
   CoordinatorOptions options_;
   Cluster cluster_;
+  KernelChoice kernels_;
   sched::Scheduler scheduler_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer doze_timer_;

@@ -70,6 +70,12 @@ class CoordinatorTest : public ::testing::Test {
     node.link->close();
     node.open(link->endpoints.at(0), link->coordinator, wire::Hello{.name = "scripted", .memory_bytes_max = memory});
     ASSERT_TRUE(run_until([&] { return node.has<wire::Welcome>(); }));
+    if (asks_for_cost_) {
+      ASSERT_TRUE(run_until([&] { return node.has<wire::ProbeKernels>(); }));
+      EXPECT_FALSE(node.all<wire::ProbeKernels>()[0].types.empty());
+      node.send(wire::KernelsProbed{cost_});
+      asks_for_cost_ = false;  // it is known from now on
+    }
   }
   // One node with one stage of all layers.
   void serve() {
@@ -121,6 +127,8 @@ class CoordinatorTest : public ::testing::Test {
   SystemClock clock_;
   net::Transport transport_{io_, net::Identity::generate()};
   ScriptedNode a_{io_}, b_{io_};
+  bool asks_for_cost_ = true;
+  KernelCost cost_;  // what the first node says that exact kernels cost
   StageId stage_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<ModelSource> model_;
@@ -302,6 +310,16 @@ TEST_F(CoordinatorTest, APortThatIsTakenIsSaid) {
   auto second = Coordinator::create(io_, clock_, transport_, *store_, *model_, options);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
+}
+
+// --exact auto is decided here, from what the first node says, for every stage alike.
+TEST_F(CoordinatorTest, ExactKernelsThatCostTooMuchAreLeftAndStatusSaysSo) {
+  cost_ = {true, 0.34, "repacked Q4_K"};
+  serve();
+  EXPECT_EQ(a_.all<wire::LoadStage>()[0].settings.exact, ExactMode::kOff);
+  const auto status = coordinator_->status();
+  EXPECT_FALSE(status.exact);
+  EXPECT_THAT(status.exactness, ::testing::HasSubstr("would cost 34 %; --exact on takes them"));
 }
 
 }  // namespace

@@ -29,7 +29,10 @@ class ModelSourceTest : public ::testing::Test {
 
   std::unique_ptr<ModelSource> open(const std::filesystem::path& path) {
     hashed_bytes_ = 0;
-    auto source = ModelSource::open(path, *store_, [&](std::uint64_t done) { hashed_bytes_ = done; });
+    auto source = ModelSource::open(path, *store_, [&](std::uint64_t done) {
+      hashed_bytes_ = done;
+      return true;
+    });
     EXPECT_TRUE(source.ok()) << source.error().message;
     return source.ok() ? std::move(*source) : nullptr;
   }

@@ -1,5 +1,7 @@
 #include "coordinator/store.h"
 
+#include <iterator>
+
 #include <fmt/format.h>
 #include <sqlite3.h>
 
@@ -8,13 +10,18 @@
 namespace shoal::coordinator {
 namespace {
 
-constexpr int kSchemaVersion = 1;
-constexpr const char* kSchema = R"sql(
+// What makes schema n + 1 of schema n. Never changed once released; what is new goes to the end.
+constexpr const char* kMigrations[] = {
+    R"sql(
   CREATE TABLE node (id BLOB PRIMARY KEY, name TEXT NOT NULL, paired_at INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT;
   CREATE TABLE join_token (secret_hash BLOB PRIMARY KEY, expires_at INTEGER NOT NULL, used_by BLOB) STRICT;
   CREATE TABLE model_hashes (key TEXT PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
-  PRAGMA user_version = 1;
-)sql";
+)sql",
+    R"sql(
+  CREATE TABLE kernel_cost (key TEXT PRIMARY KEY, measured INTEGER NOT NULL, cost REAL NOT NULL, left_out TEXT NOT NULL) STRICT;
+)sql",
+};
+constexpr std::int64_t kSchemaVersion = std::size(kMigrations);
 
 Error database_error(sqlite3* database, std::string_view doing) {
   int code = sqlite3_errcode(database);
@@ -46,6 +53,10 @@ class Statement {
     sqlite3_bind_int64(statement_, ++bound_, number);
     return *this;
   }
+  Statement& bind(double number) {
+    sqlite3_bind_double(statement_, ++bound_, number);
+    return *this;
+  }
 
   // True while there is a row.
   Result<bool> step(std::string_view doing) {
@@ -59,6 +70,7 @@ class Statement {
     return {};
   }
 
+  double real(int column) { return sqlite3_column_double(statement_, column); }
   std::int64_t integer(int column) { return sqlite3_column_int64(statement_, column); }
   bool is_null(int column) { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   ByteSpan blob(int column) {
@@ -104,11 +116,15 @@ Status Store::migrate() {
   Statement version(database_, "PRAGMA user_version");
   SHOAL_ASSIGN_OR_RETURN([[maybe_unused]] bool row, version.step("read its version"));
   std::int64_t found = version.integer(0);
-  if (found == kSchemaVersion) return {};
-  if (found != 0) return Error{ErrorCode::kCorrupt, fmt::format("made by another version of shoal (schema {})", found)};
-  ok = execute((std::string("BEGIN IMMEDIATE;") + kSchema + "COMMIT;").c_str());
-  sqlite3_free(message);
-  if (!ok) return database_error(database_, "make its tables");
+  if (found < 0 || found > kSchemaVersion) {
+    return Error{ErrorCode::kCorrupt, fmt::format("made by another version of shoal (schema {})", found)};
+  }
+  for (; found < kSchemaVersion; ++found) {
+    ok = execute(
+        fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;", kMigrations[found], found + 1).c_str());
+    sqlite3_free(message);
+    if (!ok) return database_error(database_, "make its tables");
+  }
   return {};
 }
 
@@ -202,6 +218,28 @@ Status Store::keep_hashes(const std::string& key, const std::vector<Digest>& has
       .bind(key)
       .bind(ByteSpan(blob))
       .run("keep the model's hashes");
+}
+
+Result<std::optional<KernelCost>> Store::find_kernel_cost(const std::string& key) {
+  Statement select(database_, "SELECT measured, cost, left_out FROM kernel_cost WHERE key = ?1");
+  select.bind(key);
+  SHOAL_ASSIGN_OR_RETURN(bool row, select.step("read what exact kernels cost"));
+  if (!row) return std::optional<KernelCost>();
+  return std::optional(KernelCost{select.integer(0) != 0, select.real(1), select.text(2)});
+}
+
+Status Store::keep_kernel_cost(const std::string& key, const KernelCost& cost) {
+  SHOAL_RETURN_IF_ERROR(Statement(database_, "INSERT OR REPLACE INTO kernel_cost VALUES (?1, ?2, ?3, ?4)")
+                            .bind(key)
+                            .bind(std::int64_t{cost.measured})
+                            .bind(cost.cost)
+                            .bind(cost.left_out)
+                            .run("keep what exact kernels cost"));
+  return Statement(
+             database_,
+             "DELETE FROM kernel_cost WHERE rowid NOT IN (SELECT rowid FROM kernel_cost ORDER BY rowid DESC LIMIT ?1)")
+      .bind(kKernelCostsMax)
+      .run("forget old costs of kernels");
 }
 
 }  // namespace shoal::coordinator

@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/stage_spec.h"
 
 struct sqlite3;
 
@@ -43,6 +44,11 @@ class Store {
   // Tensor hashes of a model file set that was hashed before; `key` names path, size and time of change.
   Result<std::optional<std::vector<Digest>>> find_hashes(const std::string& key);
   Status keep_hashes(const std::string& key, const std::vector<Digest>& hashes);
+
+  // What exact kernels cost; `key` names kernel family and weight types. At most kKernelCostsMax are kept.
+  static constexpr std::int64_t kKernelCostsMax = 256;
+  Result<std::optional<KernelCost>> find_kernel_cost(const std::string& key);
+  Status keep_kernel_cost(const std::string& key, const KernelCost& cost);
 
  private:
   explicit Store(sqlite3* database) : database_(database) {}
