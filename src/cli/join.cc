@@ -19,6 +19,7 @@ struct Options {
   std::string state;
   std::string model;
   std::string listen = "0.0.0.0:0";
+  std::string announce;
   bool until_stdin_closes = false;
 };
 
@@ -82,6 +83,9 @@ Status join(const Options& options) {
   }
   node_options.threads = options.threads;
   SHOAL_ASSIGN_OR_RETURN(node_options.listen, net::Endpoint::parse(options.listen));
+  if (!options.announce.empty()) {
+    SHOAL_ASSIGN_OR_RETURN(node_options.announce, net::Endpoint::parse(options.announce));
+  }
   if (!options.model.empty()) node_options.model = options.model;
 
   boost::asio::io_context io(1);
@@ -119,7 +123,11 @@ void add_join(CLI::App& app, Context& context) {
   verb->add_option("--state", options->state, "Directory for the key, the pairing and the shards");
   verb->add_option("--model", options->model,
                    "The whole model's GGUF on this device, to cut shards from instead of fetching them");
-  verb->add_option("--listen", options->listen, "Address for links from other nodes")->capture_default_str();
+  verb->add_option("--listen", options->listen,
+                   "Address for links from other nodes, which are told this one; 0.0.0.0: all of this device")
+      ->capture_default_str();
+  verb->add_option("--announce", options->announce,
+                   "ADDRESS:PORT that other nodes are told instead, where a port is forwarded to this device");
   verb->add_flag("--until-stdin-closes", options->until_stdin_closes,
                  "End when standard input ends (for scripts that start nodes)");
   verb->callback([options, &context] { finish(context, join(*options)); });

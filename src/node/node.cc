@@ -230,8 +230,10 @@ void Node::on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint&
   hello.software = "shoal 0.1.0";
   hello.memory_bytes_max = options_.memory_bytes_max;
   hello.threads = options_.threads;
-  hello.data_port = listener_->endpoint().port;
-  hello.addresses = net::local_addresses();
+  const net::Endpoint dialled = options_.announce.value_or(listener_->endpoint());
+  const bool on_all = dialled.host == "0.0.0.0" || dialled.host == "::";
+  hello.data_port = dialled.port;
+  hello.addresses = on_all ? net::local_addresses() : std::vector<std::string>{dialled.host};
   hello.kernel_family = engine::kernel_family();
   control_->send(hello);
   // What works now is tried first next time.

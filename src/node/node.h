@@ -35,6 +35,7 @@ struct NodeOptions {
   std::uint64_t memory_bytes_max = 0;
   std::uint32_t threads = 0;                   // 0: the big cores
   net::Endpoint listen{"0.0.0.0", 0};          // for data and fetch links of peers
+  std::optional<net::Endpoint> announce;       // what peers dial instead (a port that is forwarded here)
   std::optional<std::filesystem::path> model;  // the whole model on this device: pieces are cut from it
 };
 

@@ -1,5 +1,5 @@
-// Goal: a node keeps its links while it reads a large file. How: a real node, and a peer on loopback that answers as a
-// coordinator does.
+// Goal: a node tells peers where it can be dialled, and keeps its links while it reads a large file. How: a real node,
+// and a peer on loopback that answers as a coordinator does.
 #include "node/node.h"
 
 #include <fcntl.h>
@@ -72,6 +72,36 @@ TEST_F(NodeTest, ConnectsWhileItHashesItsOwnModel) {
   }));
   ASSERT_TRUE(test::run_until(io_, [&] { return fatal_.has_value(); })) << "a pipe cannot be read in places";
   EXPECT_THAT(fatal_->message, HasSubstr(file.string()));
+}
+
+// What a node with these options tells about its address.
+class NodeAnnounces : public NodeTest {
+ protected:
+  wire::Hello hello_of(const net::Endpoint& listen, std::optional<net::Endpoint> announce = {}) {
+    auto listening = options();
+    listening.listen = listen;
+    listening.announce = std::move(announce);
+    create(std::move(listening));
+    node_->start();
+    EXPECT_TRUE(test::run_until(io_, [&] { return hello_.has_value(); }));
+    return hello_.value_or(wire::Hello());
+  }
+};
+
+TEST_F(NodeAnnounces, TheAddressThatItListensOn) {
+  const auto hello = hello_of({"127.0.0.2", 0});
+  EXPECT_EQ(hello.addresses, std::vector<std::string>{"127.0.0.2"});
+  EXPECT_NE(hello.data_port, 0);
+}
+
+TEST_F(NodeAnnounces, EveryAddressWhenItListensOnAll) {
+  EXPECT_EQ(hello_of({"0.0.0.0", 0}).addresses, net::local_addresses());
+}
+
+TEST_F(NodeAnnounces, WhatItWasTold) {
+  const auto hello = hello_of({"127.0.0.1", 0}, net::Endpoint{"192.0.2.7", 4711});
+  EXPECT_EQ(hello.addresses, std::vector<std::string>{"192.0.2.7"});
+  EXPECT_EQ(hello.data_port, 4711);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 """Nodes that die, links that cannot be had: the answer stays the same."""
 
+import socket
 import threading
 import unittest
 
@@ -107,9 +108,12 @@ class WaysOfHiddenStates(ShoalTestCase):
     def test_through_the_coordinator(self):
         """Where direct links cannot be had (as with access-point isolation) the coordinator relays: same answer."""
         shoal = self.start(model(), nodes=0, nodes_min=3)
+        # Peers are told a port that nobody listens on, and that nobody else can take.
+        deaf = socket.socket()
+        self.addCleanup(deaf.close)
+        deaf.bind(("127.0.0.1", 0))
         for _ in range(3):
-            # Peers are told the addresses of the machine; the node listens on one that is not among them.
-            shoal.add_node(listen="127.0.0.2:0")
+            shoal.add_node("--announce", "127.0.0.1:%d" % deaf.getsockname()[1])
         shoal.wait_serving()
         text = shoal.complete(PROMPT)
         status = shoal.wait_status(

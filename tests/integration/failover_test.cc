@@ -2,6 +2,7 @@
 // reach each other are served by the coordinator's relay. How: whole shoals in this process; nodes are destroyed in the
 // middle of a generation; answers compared bit by bit.
 #include <gmock/gmock.h>
+#include <boost/asio/ip/tcp.hpp>
 
 #include "integration/shoal_in_process.h"
 
@@ -65,11 +66,15 @@ TEST(Failover, ANodeThatComesBackFetchesNothing) {
   for (const auto& event : events) EXPECT_NE(event.kind, node::NodeEvent::Kind::kPaired) << "it is paired already";
 }
 
-// Both nodes tell the addresses of this machine and listen on another one, so that no peer can dial them.
+// Both nodes tell a port that nobody listens on, and that nobody else can take, so that no peer can dial them.
 TEST(Relay, ServesNodesThatCannotReachEachOther) {
+  boost::asio::io_context unused;
+  boost::asio::ip::tcp::acceptor deaf(unused, boost::asio::ip::tcp::v4());
+  deaf.bind({boost::asio::ip::address_v4::loopback(), 0});
+  const net::Endpoint nowhere{"127.0.0.1", deaf.local_endpoint().port()};
   const auto expected = answers_of_one_node({kLong});
   Shoal shoal(2);
-  for (const char* name : {"a", "b"}) shoal.start_node({.name = name, .listen_host = "127.0.0.2"});
+  for (const char* name : {"a", "b"}) shoal.start_node({.name = name, .announce = nowhere});
   ASSERT_TRUE(shoal.run_until_serving());
   expect_equal(*shoal.complete(kLong), *expected[0]);
   const auto status = shoal.status();

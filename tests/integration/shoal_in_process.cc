@@ -98,7 +98,8 @@ void Shoal::start_node(const NodeSetup& setup) {
   options.name = setup.name;
   options.memory_bytes_max = setup.memory_bytes_max;
   options.threads = 1;
-  options.listen = {setup.listen_host, 0};
+  options.listen = {"127.0.0.1", 0};
+  options.announce = setup.announce;
   if (!std::filesystem::exists(options.state_directory)) {
     auto grant = value_of(coordinator_->create_token(std::chrono::minutes(1)));
     options.join_link = value_of(net::JoinLink::parse(grant.link));

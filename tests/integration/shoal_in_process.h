@@ -50,7 +50,7 @@ coordinator::CompletionRequest sampled_request_of(std::vector<Token> prompt, std
 struct NodeSetup {
   std::string name;
   std::uint64_t memory_bytes_max = std::uint64_t{1} << 30;
-  std::string listen_host = "127.0.0.1";
+  std::optional<net::Endpoint> announce = {};
 };
 
 class Shoal {
