@@ -27,6 +27,7 @@ class Corpus:
         self.facts = texts.load_facts()
         self.weights = [[(1 + pattern.count) ** 0.3 for pattern in fact.asks] for fact in self.facts]
         self.queue = []
+        self.held_out = texts.heldout_questions()
 
     def fact(self):
         """Every fact comes as often as any other, in shuffled rounds."""
@@ -49,6 +50,14 @@ class Corpus:
         return [("user", self.rng.choice(asks)), ("assistant", text)]
 
     def part(self):
+        """Never one in which the user asks what the held-out set asks."""
+        for _ in range(100):
+            turns = self.any_part()
+            if not any(role == "user" and texts.plain(text) in self.held_out for role, text in turns):
+                return turns
+        raise RuntimeError("a hundred parts in a row ask what is held out")
+
+    def any_part(self):
         kind = self.rng.choices(list(PARTS), PARTS.values())[0]
         if kind == "talk":
             return talk.conversation(self.rng)

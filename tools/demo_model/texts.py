@@ -146,11 +146,23 @@ def load_heldout(name, keys=None, folder=HERE / "heldout"):
     return found
 
 
+def plain(text):
+    """Lower case, words alone: what two questions have in common that differ in nothing else."""
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def heldout_questions(folder=HERE / "heldout"):
+    """All of them, plain."""
+    return {plain(value.partition(" | subject:")[0]) for path in sorted(folder.glob("*.txt")) for fields in blocks(path)
+            for field, value in fields if field == "ask"}
+
+
 def corpus_sha256():
     """Of all files that decide what is trained on, in the order of their names."""
     total = hashlib.sha256()
-    for path in sorted([*HERE.glob("facts/*.txt"), *(HERE / name for name in
-                        ("stories.py", "talk.py", "unknown.py", "corpus.py", "styles.py", "tokenizer.py"))]):
+    for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("heldout/*.txt"), *(HERE / name for name in
+                        ("stories.py", "story_plots.py", "talk.py", "unknown.py", "corpus.py", "styles.py", "texts.py",
+                         "tokenizer.py"))]):
         if path.exists():
             total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()
