@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo test unit e2e asan tsan fuzz lint format bench tools clean help
+.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -14,6 +14,14 @@ all: setup llama ## build build/release/bin/shoal
 demo: all ## a coordinator and four nodes on loopback, and an answer
 	@cmake --build $(BUILD) -j $(JOBS) --target shoal-make-model
 	@scripts/demo.sh $(BUILD)/bin
+
+demo-model: all ## train models/shoal-demo.gguf anew from tools/demo_model (its README says how long)
+	@scripts/setup.sh demo-model
+	@OMP_WAIT_POLICY=passive /usr/bin/python3 tools/demo_model/train.py --out build/demo-model
+	@SHOAL_BIN=$(BUILD)/bin /usr/bin/python3 tools/demo_model/export.py --run build/demo-model --out models/shoal-demo.gguf --check
+
+demo-model-eval: all ## what the demo model answers to questions it never saw, on 4, 1 and 8 nodes; writes models/EVAL.txt
+	@SHOAL_BIN=$(BUILD)/bin python3 tools/demo_model/evaluate.py --report models/EVAL.txt
 
 test: ## every test: unit, end to end, sanitizers, fuzzing, style
 	@scripts/test.sh

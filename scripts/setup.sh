@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that Shoal needs and does not find: scripts/setup.sh [build] [test] [npm]
+# Installs the Debian packages that Shoal needs and does not find: scripts/setup.sh [build] [test] [npm] [demo-model]
 # Asks nothing, changes nothing that is already there, works as root and through sudo. Safe to run again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +11,8 @@ for group in "${@:-build}"; do
     build) wanted="$wanted $APT_BUILD" ;;
     test) wanted="$wanted $APT_BUILD $APT_TEST" ;;
     npm) wanted="$wanted npm" ;;
-    *) echo "setup.sh: unknown group '$group': use build, test or npm" >&2; exit 2 ;;
+    demo-model) wanted="$wanted $APT_DEMO_MODEL" ;;
+    *) echo "setup.sh: unknown group '$group': use build, test, npm or demo-model" >&2; exit 2 ;;
   esac
 done
 

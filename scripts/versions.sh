@@ -14,3 +14,5 @@ APT_BUILD="g++ cmake ninja-build ccache git pkg-config make
   libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libqrencode-dev"
 APT_TEST="libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev clang-format clang-tidy
   python3 curl avahi-daemon avahi-utils dbus iproute2 procps"
+# What training the demo model anew takes besides (make demo-model). OpenBLAS: the reference BLAS is many times slower.
+APT_DEMO_MODEL="python3 python3-torch python3-numpy libopenblas0-pthread"

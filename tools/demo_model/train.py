@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Trains the demo model from this folder's texts: train.py --out DIRECTORY [--steps N] [--minutes M]
+"""Trains the demo model from this folder's texts: train.py --out DIRECTORY [--steps N]
 
 Conversations are made on the way, so hardly any question comes twice in the same words. Only what the assistant says is
 learned. Every conversation starts at position 0, alone in its row; rows of similar length make a batch. Writes
@@ -9,10 +9,11 @@ command again). The same texts, steps and number of threads give the same model 
 
 import argparse
 import dataclasses
-import math
+import functools
 import os
 import pathlib
 import random
+import re
 import time
 
 import torch
@@ -38,8 +39,6 @@ def say(*what):
 
 
 def make_tokenizer(path, seed):
-    if path.exists():
-        return Tokenizer.load(path)
     corpus = Corpus(seed)
     sample = []
     for fact in corpus.facts:  # every word of every answer, and many questions
@@ -100,10 +99,21 @@ class Batches:
         self.rng.setstate(state[2])
 
 
+@functools.lru_cache
+def has_bfloat16(device):
+    """Whether products in bfloat16 have instructions of their own: without them PyTorch would be many times slower."""
+    if device != "cpu":
+        return True
+    try:
+        return bool(re.search(r"avx512_bf16|amx_bf16|\bbf16\b", pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii")))
+    except OSError:
+        return False
+
+
 def loss_of(model, inputs, targets, weights):
-    """The weighted mean; matrices in bfloat16, sums and norms in float32."""
+    """The weighted mean; matrices in bfloat16 where that is faster, sums and norms in float32."""
     wanted = weights > 0
-    with torch.autocast(inputs.device.type, torch.bfloat16):
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=has_bfloat16(inputs.device.type)):
         logits = model.logits(model.hidden(inputs)[wanted])
     weights = weights[wanted]
     return (functional.cross_entropy(logits.float(), targets[wanted], reduction="none") * weights).sum() / weights.sum()
@@ -119,7 +129,8 @@ def watch(model, tokenizer, questions):
     """The share of questions answered right, and the wrong answers."""
     model.eval()
     prompts = [tokenizer.prompt([("user", question)]) for question, _ in questions]
-    with torch.autocast(next(model.parameters()).device.type, torch.bfloat16):
+    device = next(model.parameters()).device.type
+    with torch.autocast(device, torch.bfloat16, enabled=has_bfloat16(device)):
         answers = [tokenizer.decode(answer) for answer in model.greedy(prompts, {tokenizer.end}, 64)]
     model.train()
     wrong = [(question, answer) for (question, key), answer in zip(questions, answers) if not texts.right(answer, key)]
@@ -153,13 +164,14 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     digest = texts.corpus_sha256()
-    tokenizer = make_tokenizer(options.out / "tokenizer.json", options.seed)
+    checkpoint = options.out / "checkpoint.pt"
+    pieces = options.out / "tokenizer.json"
+    tokenizer = Tokenizer.load(pieces) if checkpoint.exists() else make_tokenizer(pieces, options.seed)
     shape = Shape(tokenizer.size)
     model = DemoModel(shape).to(device)
     optimizers = optimizers_of(model)
     batches = Batches(tokenizer, options.seed + 100, shape.context)
     step, seen, seconds = 0, 0, 0.0
-    checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         # Until the rates fall, a run of more or fewer steps does the same.
