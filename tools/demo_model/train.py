@@ -16,10 +16,13 @@ import random
 import re
 import time
 
-import torch
-from torch.nn import functional
+# A thread that spins while it waits takes the core from what it waits for, as soon as anything else runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import texts
+import torch  # noqa: E402  pylint: disable=wrong-import-position
+from torch.nn import functional  # noqa: E402  pylint: disable=wrong-import-position
+
+import texts  # noqa: E402
 from corpus import Corpus, tokens
 from model import DemoModel, Shape
 from muon import Muon
