@@ -17,7 +17,7 @@ demo: all ## a coordinator and four nodes on loopback, and an answer
 
 demo-model: all ## train models/shoal-demo.gguf anew from tools/demo_model (its README says how long)
 	@scripts/setup.sh demo-model
-	@OMP_WAIT_POLICY=passive /usr/bin/python3 tools/demo_model/train.py --out build/demo-model
+	@/usr/bin/python3 tools/demo_model/train.py --out build/demo-model
 	@SHOAL_BIN=$(BUILD)/bin /usr/bin/python3 tools/demo_model/export.py --run build/demo-model --out models/shoal-demo.gguf --check
 
 demo-model-eval: all ## what the demo model answers to questions it never saw, on 4, 1 and 8 nodes; writes models/EVAL.txt
