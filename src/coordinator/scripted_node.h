@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -10,22 +9,12 @@
 #include <gtest/gtest.h>
 #include <boost/asio/io_context.hpp>
 
+#include "net/test_loop.h"
 #include "net/transport.h"
 
 namespace shoal::coordinator::test {
 
-// Turns the loop until `condition` holds; false, and a failure of the test, after its patience.
-inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  io.restart();
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() >= deadline || (io.run_one_until(deadline) == 0 && io.stopped())) {
-      ADD_FAILURE() << "the condition does not come true";
-      return false;
-    }
-  }
-  return true;
-}
+using net::test::run_until;
 
 class ScriptedNode {
  public:

@@ -1,64 +1,36 @@
-// For the tests of this folder: an event loop that turns until something holds, a small model's shard with its layout,
-// and peers with keys of their own on loopback.
+// For the tests of this folder: a small model's shard with its layout, and peers with keys of their own on loopback.
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "base/file.h"
 #include "model/shard_store.h"
 #include "model/test_models.h"
 #include "net/piece_server.h"
+#include "net/test_loop.h"
 #include "net/transport.h"
 
 namespace shoal::node::test {
 
-// Turns the loop until `condition` holds; false, and a failure of the test, after its patience.
-inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  io.restart();
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() >= deadline || (io.run_one_until(deadline) == 0 && io.stopped())) {
-      ADD_FAILURE() << "the condition does not come true";
-      return false;
-    }
-  }
-  return true;
-}
-
-// Events of the loop, so that run_until looks again although nothing else happens; and the proof that the loop turns.
-class Ticks {
- public:
-  explicit Ticks(boost::asio::io_context& io) : timer_(io) { next(); }
-  int count() const { return count_; }
-
- private:
-  void next() {
-    timer_.expires_after(std::chrono::milliseconds(2));
-    timer_.async_wait([this](boost::system::error_code error) {
-      if (error) return;
-      ++count_;
-      next();
-    });
-  }
-  boost::asio::steady_timer timer_;
-  int count_ = 0;
-};
+using net::test::run_until;
+using net::test::Ticks;
 
 // A whole small model as the one shard 0:layers of itself, on disk.
 struct TestShard {
-  // `vocabulary`: a file among those that llama.cpp brings; empty: the smallest.
+  // `vocabulary`: a file among those that llama.cpp brings, for a narrower model; empty: the smallest.
   explicit TestShard(const std::string& vocabulary = {}) {
     auto options = model::small_model("llama");
     options.layers = 2;
-    if (!vocabulary.empty()) options.vocabulary = std::string(SHOAL_VOCABULARY_DIR) + "/" + vocabulary;
+    if (!vocabulary.empty()) {
+      options.vocabulary = std::string(SHOAL_VOCABULARY_DIR) + "/" + vocabulary;
+      options.embedding = 64;
+      options.heads = options.kv_heads = 2;
+    }
     const auto file = model::write_model(options, folder / "model.gguf").at(0);
     manifest = model::manifest_of(file);
     auto hashes = model::hash_tensors(manifest);
