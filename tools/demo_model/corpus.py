@@ -18,6 +18,7 @@ REPEAT = ["say that again", "can you repeat that", "please repeat that", "repeat
 PARTS = {"fact": 0.64, "story": 0.14, "talk": 0.12, "unknown": 0.10}
 # How many parts follow each other; the long ones train the far positions.
 LENGTHS = [1] * 150 + [2] * 30 + [3] * 10 + [4] * 6 + [6] * 3 + [16]
+QUESTIONS = 0.65  # of what is asked about facts: questions written one by one; the rest is made from patterns
 RAW_STORIES = 0.03  # without a chat around it, for plain completions
 
 
@@ -37,8 +38,12 @@ class Corpus:
             rng.shuffle(self.queue)
         index = self.queue.pop()
         fact = self.facts[index]
-        pattern = rng.choices(fact.asks, self.weights[index])[0]
-        turns = [("user", style(rng, pattern.sample(rng))), ("assistant", rng.choice(fact.answers))]
+        if fact.questions and rng.random() < QUESTIONS:
+            ask = rng.choice(fact.questions)
+            ask = ask if rng.random() < 0.3 else style(rng, ask.rstrip("?.!"))
+        else:
+            ask = style(rng, rng.choices(fact.asks, self.weights[index])[0].sample(rng))
+        turns = [("user", ask), ("assistant", rng.choice(fact.answers))]
         if rng.random() < 0.04:
             turns += [("user", style(rng, rng.choice(REPEAT))), turns[-1]]
         return turns

@@ -31,12 +31,11 @@ def gguf_package():
 
 def tensors(model):
     """(name in GGUF, matrix) of everything. The layout is llama.cpp's already: see model.py."""
-    shape = model.shape
-    kv_width = shape.kv_heads * shape.head_width
     yield "token_embd.weight", model.embedding.weight
+    yield "output.weight", model.output.weight
     yield "output_norm.weight", model.norm.weight
     for i, block in enumerate(model.blocks):
-        q, k, v = block.qkv.weight.split((shape.width, kv_width, kv_width))
+        q, k, v = block.qkv.weight.chunk(3)
         gate, up = block.gate_up.weight.chunk(2)
         for name, value in (("attn_norm", block.attention_norm.weight), ("attn_q", q), ("attn_k", k), ("attn_v", v),
                             ("attn_output", block.attention_out.weight), ("ffn_norm", block.ffn_norm.weight),
@@ -58,7 +57,7 @@ def write(path, model, tokenizer, kind, about):
     writer.add_embedding_length(shape.width)
     writer.add_feed_forward_length(shape.ffn)
     writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_head_count_kv(shape.heads)
     writer.add_layer_norm_rms_eps(shape.epsilon)
     writer.add_rope_dimension_count(shape.head_width)
     writer.add_rope_freq_base(shape.rope_base)

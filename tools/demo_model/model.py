@@ -1,4 +1,4 @@
-"""The demo model: a small Llama (RMSNorm, rotary positions, grouped queries, SwiGLU, output tied to the embedding).
+"""The demo model: a small Llama (RMSNorm, rotary positions, SwiGLU).
 
 Rotary positions turn neighbouring pairs (0,1), (2,3) ..., as llama.cpp's graph for `llama` does, so export.py writes the
 matrices as they are.
@@ -18,7 +18,6 @@ class Shape:
     layers: int = 8
     width: int = 192
     heads: int = 6
-    kv_heads: int = 2
     ffn: int = 512
     context: int = 1024
     rope_base: float = 10000.0
@@ -49,9 +48,8 @@ class Block(nn.Module):
     def __init__(self, shape):
         super().__init__()
         self.shape = shape
-        kv_width = shape.kv_heads * shape.head_width
         self.attention_norm = RmsNorm(shape)
-        self.qkv = nn.Linear(shape.width, shape.width + 2 * kv_width, bias=False)
+        self.qkv = nn.Linear(shape.width, 3 * shape.width, bias=False)
         self.attention_out = nn.Linear(shape.width, shape.width, bias=False)
         self.ffn_norm = RmsNorm(shape)
         self.gate_up = nn.Linear(shape.width, 2 * shape.ffn, bias=False)
@@ -60,18 +58,10 @@ class Block(nn.Module):
     def attention(self, x, rotation, mask):
         shape = self.shape
         batch, tokens, _ = x.shape
-        kv_width = shape.kv_heads * shape.head_width
-        q, k, v = self.qkv(x).split((shape.width, kv_width, kv_width), -1)
-        q = turn(q.view(batch, tokens, shape.heads, -1).transpose(1, 2), *rotation)
-        k = turn(k.view(batch, tokens, shape.kv_heads, -1).transpose(1, 2), *rotation)
-        v = v.view(batch, tokens, shape.kv_heads, -1).transpose(1, 2)
-        # The queries of a group follow each other: one product serves all that share keys and values.
-        group = shape.heads // shape.kv_heads
-        q = q.reshape(batch, shape.kv_heads, group * tokens, -1) / math.sqrt(shape.head_width)
-        scores = (q @ k.transpose(-1, -2)).float()
-        scores = scores.view(batch, shape.kv_heads, group, tokens, tokens) + mask
-        weights = scores.softmax(-1).view(batch, shape.kv_heads, group * tokens, tokens)
-        out = (weights.to(v.dtype) @ v).view(batch, shape.heads, tokens, -1)
+        q, k, v = (part.view(batch, tokens, shape.heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        q, k = turn(q, *rotation) / math.sqrt(shape.head_width), turn(k, *rotation)
+        weights = ((q @ k.transpose(-1, -2)).float() + mask).softmax(-1)
+        out = weights.to(v.dtype) @ v
         return self.attention_out(out.transpose(1, 2).reshape(batch, tokens, -1))
 
     def forward(self, x, rotation, mask):
@@ -87,6 +77,7 @@ class DemoModel(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.norm = RmsNorm(shape)
+        self.output = nn.Linear(shape.width, shape.vocabulary, bias=False)
         angles = torch.outer(torch.arange(shape.context).float(),
                              shape.rope_base ** (-torch.arange(0, shape.head_width, 2).float() / shape.head_width))
         self.register_buffer("cosine", angles.cos(), persistent=False)
@@ -96,18 +87,20 @@ class DemoModel(nn.Module):
                 last = name.endswith(("attention_out.weight", "down.weight"))
                 nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * shape.layers) if last else 1))
 
-    def hidden(self, tokens):
-        """The last block's output, normalised: (batch, tokens, width)."""
+    def hidden(self, tokens, tap=None):
+        """The last block's output, normalised: (batch, tokens, width). With `tap`, also what block `tap` puts out."""
         count = tokens.shape[1]
         rotation = (self.cosine[:count], self.sine[:count])
         mask = torch.full((count, count), -math.inf, device=tokens.device).triu(1)
         x = self.embedding(tokens)
-        for block in self.blocks:
+        tapped = None
+        for i, block in enumerate(self.blocks):
             x = block(x, rotation, mask)
-        return self.norm(x)
+            tapped = x if i == tap else tapped
+        return self.norm(x) if tap is None else (self.norm(x), tapped)
 
     def logits(self, hidden):
-        return functional.linear(hidden, self.embedding.weight)
+        return self.output(hidden)
 
     @torch.no_grad()
     def greedy(self, prompts, ends, tokens_max):

@@ -5,6 +5,7 @@ facts/*.txt are blocks separated by blank lines:
   answer: text          a right answer; several lines are several wordings
   key: a|b; c           what makes an answer right: all of ';', one of '|' each, anywhere in it, in any case
   ask: pattern          questions: alternations [a|b|] (they nest, a part may be empty) and macros {NAME}
+questions/*.txt have blocks of an id and further questions (ask), plain, each written by hand.
 facts/macros.txt holds "NAME: a | b | c". Lines that begin with # are comments. heldout/*.txt are blocks as well.
 """
 
@@ -100,7 +101,8 @@ class Fact:
     name: str
     answers: list
     key: str
-    asks: list
+    asks: list  # patterns
+    questions: list  # as people wrote them, one by one
 
 
 def right(answer, key):
@@ -127,7 +129,14 @@ def load_facts(folder=HERE / "facts"):
             if len(take("id")) != 1 or not take("answer") or not take("key") or not take("ask"):
                 raise ValueError(f"{path.name}: a block needs one id, and answer, key and ask: {fields[:1]}")
             facts.append(Fact(take("id")[0], take("answer"), "; ".join(take("key")),
-                              [Pattern(ask, macros) for ask in take("ask")]))
+                              [Pattern(ask, macros) for ask in take("ask")], []))
+    by_name = {fact.name: fact for fact in facts}
+    for path in sorted((folder.parent / "questions").glob("*.txt")):
+        for fields in blocks(path):
+            values = dict(fields)
+            if values.get("id") not in by_name:
+                raise ValueError(f"{path.name}: no fact has the id {values.get('id')!r}")
+            by_name[values["id"]].questions += [value for field, value in fields if field == "ask"]
     return facts
 
 
@@ -160,7 +169,7 @@ def heldout_questions(folder=HERE / "heldout"):
 def corpus_sha256():
     """Of all files that decide what is trained on, in the order of their names."""
     total = hashlib.sha256()
-    for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("heldout/*.txt"), *(HERE / name for name in
+    for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("questions/*.txt"), *HERE.glob("heldout/*.txt"), *(HERE / name for name in
                         ("stories.py", "story_plots.py", "talk.py", "unknown.py", "corpus.py", "styles.py", "texts.py",
                          "tokenizer.py"))]):
         if path.exists():

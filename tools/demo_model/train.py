@@ -26,14 +26,18 @@ import texts  # noqa: E402
 from corpus import Corpus, tokens
 from model import DemoModel, Shape
 from muon import Muon
-from tokenizer import PIECES_FROM, Tokenizer, train
+from topics import Topics, learn_words, new_head, tell
+from tokenizer import ASSISTANT, PIECES_FROM, Tokenizer, train
 
 VOCABULARY = 2816
 BATCH_TOKENS = 3072  # padding included
 POOL_BATCHES = 48  # conversations are sorted by length within a pool
-MATRIX_RATE, OTHER_RATE, WARM_UP = 0.02, 3e-3, 60  # Muon's and AdamW's highest learning rates
-FALL_SHARE, LAST_RATE = 0.4, 0.02  # the rates are constant, and fall in the last part of the steps to this share
+MATRIX_RATE, OTHER_RATE, WORD_RATE, WARM_UP = 0.005, 2e-3, 5e-4, 40  # the highest, of Muon, AdamW, and it for the word vectors
+CONSTANT_SHARE, LAST_RATE = 0.3, 0.03  # the rates are constant for this share of the steps, then fall to this, ever slower
 WEIGHT_DECAY, BETAS, CLIP = 0.01, (0.9, 0.98), 1.0
+# Most conversations end a few tokens into their last answer: how an answer goes on is soon known, which one it is is not.
+SHORT_CHANCE, SHORT_TOKENS = 0.7, 10
+TOPIC_BLOCK, TOPIC_WEIGHT = 4, 1.0  # the block that has to tell the topic, and how much that counts
 SPLIT_CHANCE, SPLIT_DROP = 0.15, 0.15  # how often the words of a conversation's questions are split in unusual ways
 
 
@@ -58,19 +62,28 @@ def make_tokenizer(path, seed):
 
 
 class Batches:
-    """Pools of batches: (tokens, next tokens, their weights), each (rows, columns)."""
+    """Pools of batches: (tokens, next tokens, their weights, topics), each (rows, columns); no topic is -1."""
 
     def __init__(self, tokenizer, seed, context):
         self.tokenizer, self.context = tokenizer, context
         self.corpus = Corpus(seed)
+        self.topics = Topics(self.corpus.facts)
         self.rng = random.Random(seed + 1)
 
     def pool(self):
         rows, total = [], 0
         while total < POOL_BATCHES * BATCH_TOKENS:
             drop = SPLIT_DROP if self.rng.random() < SPLIT_CHANCE else 0.0
-            rows.append(tokens(self.tokenizer, self.corpus.conversation(), self.context, self.rng, drop))
-            total += len(rows[-1][0]) - 1
+            turns = self.corpus.conversation()
+            ids, weights = tokens(self.tokenizer, turns, self.context, self.rng, drop)
+            starts = [i for i, token in enumerate(ids) if token == ASSISTANT]
+            if starts and self.rng.random() < SHORT_CHANCE:
+                ids, weights = ids[:starts[-1] + SHORT_TOKENS], weights[:starts[-1] + SHORT_TOKENS]
+            topics = [-1] * len(ids)
+            for start, answer in zip(starts, [text for role, text in turns if role == "assistant"]):
+                topics[start] = self.topics.of(answer)
+            rows.append((ids, weights, topics))
+            total += len(ids) - 1
         rows.sort(key=lambda row: len(row[0]))
         batches, batch = [], []
         for row in rows:
@@ -83,15 +96,17 @@ class Batches:
         return (self._tensors(batch) for batch in batches)
 
     def _tensors(self, batch):
-        columns = max(len(ids) for ids, _ in batch) - 1
+        columns = max(len(ids) for ids, _, _ in batch) - 1
         inputs = torch.zeros(len(batch), columns, dtype=torch.long)
         targets = torch.zeros(len(batch), columns, dtype=torch.long)
         weights = torch.zeros(len(batch), columns)
-        for row, (ids, worth) in enumerate(batch):
+        topics = torch.full((len(batch), columns), -1, dtype=torch.long)
+        for row, (ids, worth, about) in enumerate(batch):
             inputs[row, :len(ids) - 1] = torch.tensor(ids[:-1])
             targets[row, :len(ids) - 1] = torch.tensor(ids[1:])
             weights[row, :len(ids) - 1] = torch.tensor(worth[1:])
-        return inputs, targets, weights
+            topics[row, :len(ids) - 1] = torch.tensor(about[:-1])
+        return inputs, targets, weights, topics
 
     def state(self):
         return self.corpus.rng.getstate(), list(self.corpus.queue), self.rng.getstate()
@@ -113,19 +128,26 @@ def has_bfloat16(device):
         return False
 
 
-def loss_of(model, inputs, targets, weights):
-    """The weighted mean; matrices in bfloat16 where that is faster, sums and norms in float32."""
+def losses_of(model, topic_head, inputs, targets, weights, topics):
+    """The weighted mean over the tokens, and the mean over the topics. Products in bfloat16 where that is faster, sums and
+    norms in float32."""
     wanted = weights > 0
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=has_bfloat16(inputs.device.type)):
-        logits = model.logits(model.hidden(inputs)[wanted])
+        hidden, middle = model.hidden(inputs, TOPIC_BLOCK)
+        logits = model.logits(hidden[wanted])
     weights = weights[wanted]
-    return (functional.cross_entropy(logits.float(), targets[wanted], reduction="none") * weights).sum() / weights.sum()
+    loss = (functional.cross_entropy(logits.float(), targets[wanted], reduction="none") * weights).sum() / weights.sum()
+    begins = topics >= 0
+    if not begins.any():
+        return loss, loss.new_zeros(())
+    return loss, functional.cross_entropy(tell(topic_head, middle[begins]), topics[begins])
 
 
 def rate(step, steps):
     """The share of the highest learning rates at a step."""
-    fall = FALL_SHARE * steps
-    return min(1.0, (step + 1) / WARM_UP, max(LAST_RATE, (steps - step) / fall))
+    constant = CONSTANT_SHARE * steps
+    fallen = max(0, step - constant) / (steps - constant)
+    return min((step + 1) / WARM_UP, LAST_RATE ** fallen)
 
 
 def watch(model, tokenizer, questions):
@@ -140,12 +162,13 @@ def watch(model, tokenizer, questions):
     return 1 - len(wrong) / len(questions), wrong
 
 
-def optimizers_of(model):
+def optimizers_of(model, topic_head):
     """[(optimizer, highest rate), ...]"""
     inner = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blocks")]
-    outer = [p for name, p in model.named_parameters() if p.dim() != 2 or not name.startswith("blocks")]
+    outer = [p for name, p in model.named_parameters() if p.dim() != 2 or name.startswith("output")]
     return [(Muon(inner, weight_decay=WEIGHT_DECAY), MATRIX_RATE),
-            (torch.optim.AdamW(outer, betas=BETAS, weight_decay=0.0), OTHER_RATE)]
+            (torch.optim.AdamW(outer, betas=BETAS, weight_decay=0.0), OTHER_RATE),
+            (torch.optim.AdamW([model.embedding.weight, *topic_head.parameters()], betas=BETAS, weight_decay=0.0), WORD_RATE)]
 
 
 def save(path, content):
@@ -156,7 +179,7 @@ def save(path, content):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--watch", type=pathlib.Path, help="a file of questions (as heldout/questions.txt) to ask now and then")
@@ -172,20 +195,22 @@ def main():
     tokenizer = Tokenizer.load(pieces) if checkpoint.exists() else make_tokenizer(pieces, options.seed)
     shape = Shape(tokenizer.size)
     model = DemoModel(shape).to(device)
-    optimizers = optimizers_of(model)
     batches = Batches(tokenizer, options.seed + 100, shape.context)
+    topic_head = new_head(shape.width, batches.topics.count).to(device)
+    optimizers = optimizers_of(model, topic_head)
     step, seen, seconds = 0, 0, 0.0
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
-        # Until the rates fall, a run of more or fewer steps does the same.
-        same = saved["steps"] == options.steps or saved["step"] <= (1 - FALL_SHARE) * min(saved["steps"], options.steps)
-        if saved["texts"] != digest or not same:
+        if (saved["texts"], saved["steps"]) != (digest, options.steps):
             raise SystemExit(f"{checkpoint} is of other texts or steps: remove {options.out} to start anew")
         model.load_state_dict(saved["model"])
         for (optimizer, _), kept in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(kept)
+        topic_head.load_state_dict(saved["topic_head"])
         batches.restore(saved["batches"])
         step, seen, seconds = saved["step"], saved["seen"], saved["seconds"]
+    else:
+        learn_words(model, topic_head, tokenizer, Corpus(options.seed + 50), batches.topics, say)
     say(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(batches.corpus.facts)} facts,",
         f"{options.steps} steps from {step} on {device}; texts {digest[:12]}")
 
@@ -193,32 +218,35 @@ def main():
     if options.watch:
         keys = {fact.name: fact.key for fact in batches.corpus.facts}
         questions = texts.load_heldout(options.watch.stem, keys, options.watch.parent)
-    losses, start = [], time.monotonic()
+    losses, topic_losses, start = [], [], time.monotonic()
     while step < options.steps:
         state = batches.state()
         if losses:
-            save(checkpoint, {"model": model.state_dict(), "batches": state,
-                              "optimizers": [optimizer.state_dict() for optimizer, _ in optimizers],
+            save(checkpoint, {"model": model.state_dict(), "topic_head": topic_head.state_dict(),
+                              "batches": state, "optimizers": [optimizer.state_dict() for optimizer, _ in optimizers],
                               "step": step, "seen": seen, "steps": options.steps, "texts": digest,
                               "seconds": seconds + time.monotonic() - start})
         for batch in batches.pool():
             if step >= options.steps:
                 break
-            loss = loss_of(model, *(part.to(device) for part in batch))
-            model.zero_grad(set_to_none=True)
-            loss.backward()
+            loss, topic_loss = losses_of(model, topic_head, *(part.to(device) for part in batch))
+            for optimizer, _ in optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            (loss + TOPIC_WEIGHT * topic_loss).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             for optimizer, highest in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = highest * rate(step, options.steps)
                 optimizer.step()
             losses.append(loss.item())
+            topic_losses.append(topic_loss.item())
             step += 1
             seen += batch[0].numel()
             if step % 50 == 0:
                 spent = time.monotonic() - start
                 speed = len(losses) / spent
-                say(f"step {step}: loss {sum(losses[-50:]) / 50:.4f}, {seen / 1e6:.2f} M tokens,",
+                say(f"step {step}: loss {sum(losses[-50:]) / 50:.4f}, topics {sum(topic_losses[-50:]) / 50:.4f},",
+                    f"{seen / 1e6:.2f} M tokens,",
                     f"{1 / speed:.2f} s a step, {(options.steps - step) / speed / 60:.1f} min left")
             if questions and (step % 500 == 0 or step == options.steps):
                 share, wrong = watch(model, tokenizer, questions)
