@@ -110,7 +110,7 @@ class DemoModel(nn.Module):
             if not live:
                 break
             longest = max(len(texts[i]) for i in live)
-            batch = torch.zeros(len(live), longest, dtype=torch.long)
+            batch = torch.zeros(len(live), longest, dtype=torch.long, device=self.embedding.weight.device)
             for row, i in enumerate(live):
                 batch[row, :len(texts[i])] = torch.tensor(texts[i])
             hidden = self.hidden(batch)[torch.arange(len(live)), torch.tensor([len(texts[i]) - 1 for i in live])]

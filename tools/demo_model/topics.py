@@ -44,9 +44,9 @@ def tell(head, hidden):
 def learn_words(model, head, tokenizer, corpus, topics, say):
     """Trains the embedding, the first block's values and its output, with an attention that is the mean over all tokens,
     and leaves them in the model with queries of zero, so that the model begins with that attention."""
-    block, shape = model.blocks[0], model.shape
-    embedding = torch.nn.Parameter(torch.randn(shape.vocabulary, shape.width) * 0.3)
-    values, out = (torch.nn.Parameter(torch.eye(shape.width)) for _ in range(2))
+    block, shape, device = model.blocks[0], model.shape, head.weight.device
+    embedding = torch.nn.Parameter((torch.randn(shape.vocabulary, shape.width) * 0.3).to(device))
+    values, out = (torch.nn.Parameter(torch.eye(shape.width, device=device)) for _ in range(2))
     optimizer = torch.optim.Adam([{"params": [embedding, *head.parameters()]}, {"params": [values, out], "lr": RATE / 5}], lr=RATE)
     for step in range(STEPS):
         prompts, about = [], []
@@ -54,13 +54,14 @@ def learn_words(model, head, tokenizer, corpus, topics, say):
             (_, question), (_, answer) = corpus.part()[:2]
             prompts.append(tokenizer.prompt([("user", question)]))
             about.append(topics.of(answer))
-        x = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True, padding_value=-1)
+        x = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True,
+                                            padding_value=-1).to(device)
         present = (x >= 0).unsqueeze(-1)
         x = embedding[x.clamp(min=0)]
         normal = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + shape.epsilon)
         mean = (normal * present).sum(1) / present.sum(1)
         last = embedding[prompts[0][-1]]
-        loss = functional.cross_entropy(tell(head, last + mean @ values.T @ out.T), torch.tensor(about))
+        loss = functional.cross_entropy(tell(head, last + mean @ values.T @ out.T), torch.tensor(about, device=device))
         optimizer.zero_grad()
         loss.backward()
         for group in optimizer.param_groups:
