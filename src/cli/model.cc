@@ -116,7 +116,7 @@ Status inspect(const InspectOptions& options) {
   row("trained for", fmt::format("{} tokens", manifest.context_length));
   if (manifest.shard_of) row("shard", "layers " + manifest.shard_of->text() + " of a model");
   row("cuts", cuts_text(manifest));
-  row("", manifest.cut_rule);
+  if (cuts_text(manifest) != manifest.cut_rule) row("", manifest.cut_rule);
   row("memory", fmt::format("at {} tokens of KV in f16:", options.context));
   print_layers(shape);
   print_stage_memory(shape);
