@@ -12,7 +12,6 @@ all: setup llama ## build build/release/bin/shoal
 	@cmake --build $(BUILD) -j $(JOBS) --target shoal
 
 demo: all ## a coordinator and four nodes on loopback, and an answer
-	@cmake --build $(BUILD) -j $(JOBS) --target shoal-make-model
 	@scripts/demo.sh $(BUILD)/bin
 
 demo-model: all ## train models/shoal-demo.gguf anew from tools/demo_model (its README says how long)
@@ -34,7 +33,7 @@ unit: tools ## the unit tests of PRESET
 	@$(CTEST) -L unit -j $(JOBS)
 
 e2e: tools ## the end-to-end tests of PRESET: real processes, real sockets
-	@$(CTEST) -L e2e
+	@$(CTEST) -L e2e -j $(JOBS)
 
 asan tsan: ## the unit tests under AddressSanitizer and UBSan, or ThreadSanitizer
 	@$(MAKE) --no-print-directory PRESET=$@ unit

@@ -8,20 +8,7 @@ bin=$(cd "$1" && pwd)
 shoal=$bin/shoal
 prompt=${SHOAL_DEMO_PROMPT:-"What happens to my answer when a phone dies?"}
 
-model=${SHOAL_DEMO_MODEL:-}
-if [ -z "$model" ]; then
-  # Until a trained demo model is shipped: random weights behind a real tokenizer. What it says is nonsense, how it is
-  # computed is not.
-  cache=${SHOAL_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/shoal}
-  model=$cache/demo-random-v1.gguf
-  if [ ! -f "$model" ]; then
-    "$bin/shoal-make-model" --arch llama --layers 8 --embedding 512 --heads 8 --kv-heads 4 --ffn 1536 --type Q8_0 \
-      --vocab "$("$here/scripts/llama.sh" source-dir)/models/ggml-vocab-llama-spm.gguf" --context 4096 --seed 7 \
-      --chat-template --out "$model.tmp" >/dev/null
-    mv "$model.tmp" "$model"
-  fi
-  echo "The model has random weights behind a real tokenizer: what it says is nonsense, how it is computed is not."
-fi
+model=${SHOAL_DEMO_MODEL:-$here/models/shoal-demo.gguf}
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/shoal-demo.XXXXXX")
 pids=()
@@ -58,7 +45,7 @@ done
 "$shoal" status --state "$state"
 echo
 echo "> $prompt"
-"$shoal" chat --state "$state" --temperature 0 --max-tokens 48 --stats "$prompt" 2>"$work/stats"
+"$shoal" chat --state "$state" --temperature 0 --max-tokens 128 --stats "$prompt" 2>"$work/stats"
 cat "$work/stats"
 if [ -t 0 ] && [ -t 1 ]; then
   echo

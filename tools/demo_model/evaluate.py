@@ -25,6 +25,7 @@ from shoal import Shoal, in_parallel  # noqa: E402  pylint: disable=wrong-import
 
 QUESTIONS_MIN, STORIES_MIN = 0.90, 0.95
 AT_ONCE = 8
+LISTED_MAX = 60  # wrong answers of each kind in the report
 ANSWER_TOKENS_MAX = 256
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
@@ -122,7 +123,8 @@ def main():
     good = share["questions about Shoal"] >= QUESTIONS_MIN and share["stories"] >= STORIES_MIN and not any(differing.values())
     lines.append("passed" if good else f"FAILED: wanted are {QUESTIONS_MIN * 100:.0f} % of the questions, "
                  f"{STORIES_MIN * 100:.0f} % of the stories, and the same answers everywhere")
-    details = [f"\nWrong, {name}:\n" + "\n".join("- " + text for text in wrong) for name, _, _, wrong in rows if wrong]
+    details = [f"\nWrong, {name} (the first {len(wrong[:LISTED_MAX])} of {len(wrong)}):\n" +
+               "\n".join("- " + text for text in wrong[:LISTED_MAX]) for name, _, _, wrong in rows if wrong]
     print("\n".join(details + [""] + lines))
     if options.report:
         options.report.write_text("\n".join(

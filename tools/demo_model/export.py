@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Writes a trained demo model as GGUF: export.py --run DIRECTORY --out FILE.gguf [--type F32|Q8_0] [--check SHOAL]
+"""Writes a trained demo model as GGUF: export.py --run DIRECTORY --out FILE.gguf [--type F32|Q8_0] [--check]
 
---check SHOAL compares what the program `shoal` generates from an F32 file of the same weights with what PyTorch
-generates, token for token, and the number of tokens of many texts with the tokenizer here. Uses the `gguf` package of the
-pinned llama.cpp (scripts/llama.sh source-dir).
+--check compares what shoal generates from an F32 file of the same weights with what PyTorch generates, token for token, and
+the number of tokens of the prompts. Shoal keeps KV in f16 and PyTorch in f32, so where they part, shoal's token must have been
+as good as PyTorch's, to a tenth in its logit. Uses the `gguf` package of the pinned llama.cpp (scripts/llama.sh source-dir).
 """
 
 import argparse
@@ -96,15 +96,27 @@ def load(run):
 
 # --- the check ---
 
+LOGIT_TOLERANCE = 0.1
+
 PROMPTS = ["What is Shoal?", "how do i add a phone", "Tell me a story about a fox.", "What happens to my answer when a phone dies?",
            "hello", "Which port does the coordinator use?", "What is the capital of France?", "Write a story about a red teapot.",
            "öäü ∑ 漢字?\nHow many\tnodes?", "  two  spaces  and 1234567890 \"marks\" -- {x}[y] <z> it's don't"]
 
 
-def check(model, tokenizer, program):
+def behind(model, prompt, ours, theirs):
+    """By how much the logit of their first other token is below that of ours; 0 when one is the other's beginning."""
+    for i, (a, b) in enumerate(zip(ours, theirs)):
+        if a != b:
+            with torch.no_grad():
+                logits = model.logits(model.hidden(torch.tensor([prompt + ours[:i]]))[0, -1])
+            return (logits[a] - logits[b]).item()
+    return 0.0
+
+
+def check(model, tokenizer):
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     from shoal import Shoal  # pylint: disable=import-outside-toplevel
-    bad = 0
+    same, bad = 0, 0
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "f32.gguf"
         write(path, model, tokenizer, "F32", "")
@@ -114,11 +126,14 @@ def check(model, tokenizer, program):
                 ours = model.greedy([prompt], {END}, 60)[0]
                 reply = shoal.chat(text, max_tokens=60)
                 theirs = reply["choices"][0]["message"]["content"]
-                if tokenizer.decode([t for t in ours if t != END]) != theirs or reply["usage"]["prompt_tokens"] != len(prompt):
-                    bad += 1
-                    print(f"differs: {text!r}: {reply['usage']['prompt_tokens']} tokens, not {len(prompt)}: {theirs!r},",
-                          f"not {tokenizer.decode(ours)!r}")
-    print(f"PyTorch and {program} generate the same for {len(PROMPTS) - bad} of {len(PROMPTS)} prompts")
+                counted = reply["usage"]["prompt_tokens"]
+                if tokenizer.decode([t for t in ours if t != END]) == theirs and counted == len(prompt):
+                    same += 1
+                    continue
+                gap = behind(model, prompt, ours, tokenizer.encode(theirs))
+                print(f"differs by {gap:.3f}: {text!r}: {counted} tokens, not {len(prompt)}: {theirs!r}, not {tokenizer.decode(ours)!r}")
+                bad += gap > LOGIT_TOLERANCE or counted != len(prompt)
+    print(f"PyTorch and shoal generate the same for {same} of {len(PROMPTS)} prompts; {len(PROMPTS) - same - bad} part at a tie")
     return bad == 0
 
 
@@ -136,7 +151,7 @@ def main():
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write(options.out, model, tokenizer, options.type, about)
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.2f} MiB, {options.type}; {about}")
-    if options.check and not check(model, tokenizer, "shoal"):
+    if options.check and not check(model, tokenizer):
         raise SystemExit(1)
 
 
