@@ -133,7 +133,8 @@ TEST(Frame, HeadersThatLieAreRefusedBeforeAnythingIsRead) {
   };
   refused(0, 0x20544547, "magic");  // "GET "
   refused(4, kProtocolVersion | 0u << 16, "unknown message type 0");
-  refused(4, kProtocolVersion | static_cast<std::uint32_t>(kTypes + 1) << 16, fmt::format("unknown message type {}", kTypes + 1));
+  refused(4, kProtocolVersion | static_cast<std::uint32_t>(kTypes + 1) << 16,
+          fmt::format("unknown message type {}", kTypes + 1));
   refused(8, 257, "Ping: a message of 257 bytes, at most 256");
   refused(8, UINT32_MAX, "Ping");
   refused(12, 1, "Ping: 1 raw bytes, at most 0");
