@@ -16,6 +16,7 @@ import sys
 import time
 
 import stories
+import story_subjects
 import texts
 from corpus import Corpus
 
@@ -55,7 +56,7 @@ def known_words():
     """All words that the corpus says, in lower case."""
     corpus = Corpus(12345)
     said = [text for _ in range(20000) for _, text in corpus.conversation()]
-    said += [stories.story(corpus.rng, subject)[1] for subject in stories.SUBJECTS for _ in range(10)]
+    said += [stories.story(corpus.rng, subject)[1] for subject in story_subjects.SUBJECTS for _ in range(10)]
     return {word.lower() for text in said for word in WORD.findall(text)}
 
 

@@ -166,12 +166,14 @@ def heldout_questions(folder=HERE / "heldout"):
             for field, value in fields if field == "ask"}
 
 
+_CORPUS_CODE = ("corpus story_habitats story_plots story_still_plots story_subjects stories styles talk talk_intents talk_patterns "
+                "texts tokenizer unknown unknown_words").split()
+
+
 def corpus_sha256():
     """Of all files that decide what is trained on, in the order of their names."""
     total = hashlib.sha256()
-    for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("questions/*.txt"), *HERE.glob("heldout/*.txt"), *(HERE / name for name in
-                        ("stories.py", "story_plots.py", "talk.py", "unknown.py", "corpus.py", "styles.py", "texts.py",
-                         "tokenizer.py"))]):
-        if path.exists():
-            total.update(f"{path.name}\0".encode() + path.read_bytes())
+    for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("questions/*.txt"), *HERE.glob("heldout/*.txt"),
+                        *(HERE / f"{name}.py" for name in _CORPUS_CODE)]):
+        total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()

@@ -1,0 +1,100 @@
+"""Where the heroes of stories.py live, whom they meet there, and what they have, like and lose: by kind of hero."""
+
+_LAND_FRIENDS = ["an old owl", "a friendly mouse", "a wise tortoise", "a kind deer", "a cheerful squirrel",
+                 "a gentle bear", "a clever crow", "a quick hare", "a small hedgehog", "a wise old badger",
+                 "a young rabbit", "a helpful beaver"]
+_SEA_FRIENDS = ["an old turtle", "a friendly crab", "a wise whale", "a small seahorse", "a cheerful dolphin",
+                "a gentle seal", "a clever octopus", "a bright starfish"]
+_TOWN_FRIENDS = ["a kind neighbor", "an old gardener", "a friendly dog", "a cheerful baker", "a wise teacher",
+                 "a young painter", "a clever cat", "a helpful sailor", "a gentle farmer", "a wise old owl"]
+_BUG_FRIENDS = ["an old beetle", "a friendly ant", "a kind ladybug", "a cheerful bee", "a wise spider",
+                "a small cricket", "a bright firefly", "a gentle butterfly"]
+_LAND_THINGS = ["red ball", "blue scarf", "favorite blanket", "little drum", "yellow hat", "shiny stone",
+                "wooden whistle", "striped sock", "silver bell", "warm mitten"]
+_LAND_SEARCH = ["under the leaves", "behind the trees", "near the old bridge", "along the path", "by the stream",
+                "under the big stone", "in the tall grass", "behind the barn", "next to the pond"]
+_TOWN_SEARCH = ["under the bench", "behind the door", "in the garden", "along the street", "in the kitchen",
+                "near the well", "behind the shed", "under the stairs", "next to the market"]
+_LAND_TREATS = ["a basket of berries", "a big apple pie", "a jar of honey", "a bag of nuts", "a bowl of sweet cherries"]
+_SMALL_LAND = ["a tiny mouse", "a little rabbit", "a baby bird", "a small frog", "a young lamb"]
+
+HABITATS = {
+    "animal": {"homes": ["in a green forest", "near a small village", "on a quiet farm", "under an old oak tree",
+                         "at the edge of a wide meadow", "by a clear stream", "behind a red barn", "on a sunny hill",
+                         "in a deep valley", "beside a blue lake"],
+               "likes": ["play in the tall grass", "look at the clouds", "count the stars at night",
+                         "sleep in the warm sun", "sing in the morning", "splash in the puddles",
+                         "collect pretty stones", "listen to the birds"],
+               "things": _LAND_THINGS, "treats": _LAND_TREATS, "search": _LAND_SEARCH, "friends": _LAND_FRIENDS,
+               "small": _SMALL_LAND, "moves": ["walked", "hurried", "wandered"], "house": ["den", "home", "house"],},
+    "bird": {
+        "homes": ["in a tall tree", "on the roof of an old church", "near a small village", "by a quiet pond",
+                  "at the edge of a green forest", "in a sunny garden", "high above a little harbor",
+                  "in a cozy nest on a hill"],
+        "likes": ["sing in the morning", "fly over the green hills", "play with the wind", "watch the boats",
+                  "count the clouds", "rest on a warm branch"],
+        "things": ["shiny button", "blue ribbon", "red berry", "silver bell", "golden leaf", "bright bead",
+                   "little drum", "soft blanket"],
+        "treats": ["a basket of seeds", "a bag of nuts", "a big piece of bread", "a bowl of sweet cherries"],
+        "search": _LAND_SEARCH + ["in the branches", "on the roof"], "friends": _LAND_FRIENDS, "small": _SMALL_LAND,
+        "moves": ["flew"], "house": ["nest", "home"],
+    },
+    "fish": {
+        "homes": ["in a blue lake", "in the deep sea", "in a clear river", "near a coral reef", "by an old shipwreck",
+                  "in a quiet bay", "under the waves"],
+        "likes": ["play in the waves", "swim in circles", "blow bubbles", "look for pretty shells",
+                  "race with the waves", "sing under the water"],
+        "things": ["white pearl", "pink shell", "shiny stone", "silver bell", "golden ring", "blue marble",
+                   "little drum"],
+        "treats": ["a heap of sweet seaweed", "a bowl of sea grapes", "a big seaweed cake"],
+        "search": ["under the stones", "behind the seaweed", "in the old shipwreck", "near the reef",
+                   "in the soft sand", "inside a dark cave", "between the shells"],
+        "friends": _SEA_FRIENDS, "small": ["a tiny shrimp", "a little crab", "a baby turtle", "a small seahorse"],
+        "moves": ["swam"], "house": ["home", "cave"],
+    },
+    "bug": {
+        "homes": ["in a flower garden", "under a green leaf", "in a sunny meadow", "behind an old fence",
+                  "near a small pond", "beside a rose bush", "in a hollow log"],
+        "likes": ["rest on a warm stone", "smell the flowers", "play under the leaves", "listen to the rain",
+                  "count the petals", "dance in the sun"],
+        "things": ["acorn cup", "yellow petal", "tiny drum", "golden seed", "red bead", "soft feather",
+                   "silver button"],
+        "treats": ["a drop of honey", "a sweet berry", "a big crumb of cake", "a ripe plum"],
+        "search": ["under the leaves", "behind the flowers", "near the old fence", "in the soft moss",
+                   "under a mushroom", "along the garden path", "between the roots"],
+        "friends": _BUG_FRIENDS, "small": ["a tiny ant", "a little snail", "a young ladybug", "a small worm"],
+        "moves": ["hurried", "wandered"], "house": ["home", "house"],
+    },
+    "person": {
+        "homes": ["in a small town", "in a house by the sea", "on a quiet street", "in a village by the river",
+                  "near a big forest", "in a little cottage", "at the top of a hill", "in a busy city"],
+        "likes": ["paint bright pictures", "bake sweet bread", "walk by the river", "sing old songs",
+                  "read funny books", "look at the stars", "plant flowers", "feed the birds"],
+        "things": ["red scarf", "blue hat", "silver key", "favorite book", "old map", "little flute", "golden button",
+                   "green umbrella"],
+        "treats": _LAND_TREATS + ["a warm loaf of bread"], "search": _TOWN_SEARCH, "friends": _TOWN_FRIENDS,
+        "small": ["a tiny kitten", "a little bird", "a small puppy", "a young rabbit"],
+        "moves": ["walked", "hurried", "wandered"], "house": ["house", "home"],
+    },
+    "creature": {"homes": ["in a cave behind a waterfall", "in an old castle", "on a misty mountain",
+                           "in a dark forest", "near a small village", "in a tower by the sea",
+                           "at the end of a long road", "in a house with a crooked roof"],
+                 "likes": ["look at the stars", "play in the snow", "sing old songs", "collect shiny things",
+                           "dance in the moonlight", "watch the clouds"],
+                 "things": ["golden ring", "red scarf", "silver bell", "magic book", "blue lantern", "little drum",
+                            "shiny coin"],
+                 "treats": _LAND_TREATS, "search": _LAND_SEARCH,
+                 "friends": _LAND_FRIENDS + ["a kind shepherd", "a brave knight", "a little girl"],
+                 "small": _SMALL_LAND, "moves": ["hurried", "wandered"], "house": ["house", "home"],},
+    "machine": {
+        "homes": ["in a busy town", "near a big harbor", "in a small workshop", "at the end of a long road",
+                  "beside a quiet river", "in a village in the hills"],
+        "likes": ["travel to new places", "help the people of the town", "watch the sunrise", "hum happy songs",
+                  "listen to the rain", "make children smile"],
+        "things": ["silver bell", "red flag", "shiny bolt", "yellow lamp", "lucky sticker", "little whistle"],
+        "treats": ["a can of fine oil", "a basket of warm bread", "a box of bright lights"],
+        "search": _TOWN_SEARCH, "friends": _TOWN_FRIENDS, "small": ["a tiny kitten", "a little bird", "a small puppy",
+                                                                    "a young lamb"],
+        "moves": ["hurried", "traveled"], "house": ["garage", "home"],
+    },
+}
