@@ -15,11 +15,11 @@ REPEAT = ["say that again", "can you repeat that", "please repeat that", "repeat
           "sorry, what was that", "say it again please", "once more please", "again please", "could you say that again",
           "i did not get that", "come again", "pardon", "what was your answer"]
 # Parts of a conversation by weight: an exchange about a fact, a story, small talk, what it does not know.
-PARTS = {"fact": 0.64, "story": 0.14, "talk": 0.12, "unknown": 0.10}
+PARTS = {"fact": 0.58, "story": 0.18, "talk": 0.12, "unknown": 0.12}
 # How many parts follow each other; the long ones train the far positions.
 LENGTHS = [1] * 150 + [2] * 30 + [3] * 10 + [4] * 6 + [6] * 3 + [16]
-QUESTIONS = 0.65  # of what is asked about facts: questions written one by one; the rest is made from patterns
-RAW_STORIES = 0.03  # without a chat around it, for plain completions
+QUESTIONS = 0.72  # of what is asked about facts: questions written one by one; the rest is made from patterns
+RAW_STORIES = 0.01  # without a chat around it, for plain completions
 
 
 class Corpus:

@@ -54,6 +54,7 @@ class Block(nn.Module):
         self.ffn_norm = RmsNorm(shape)
         self.gate_up = nn.Linear(shape.width, 2 * shape.ffn, bias=False)
         self.down = nn.Linear(shape.ffn, shape.width, bias=False)
+        self.watched, self.seen = None, None  # a head, and its attention in the last forward: (batch, tokens, tokens)
 
     def attention(self, x, rotation, mask):
         shape = self.shape
@@ -61,6 +62,8 @@ class Block(nn.Module):
         q, k, v = (part.view(batch, tokens, shape.heads, -1).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
         q, k = turn(q, *rotation) / math.sqrt(shape.head_width), turn(k, *rotation)
         weights = ((q @ k.transpose(-1, -2)).float() + mask).softmax(-1)
+        if self.watched is not None:
+            self.seen = weights[:, self.watched]
         out = weights.to(v.dtype) @ v
         return self.attention_out(out.transpose(1, 2).reshape(batch, tokens, -1))
 

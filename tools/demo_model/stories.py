@@ -13,50 +13,30 @@ import argparse
 import random
 import re
 
+from story_asks import ASKS, WHAT
 from story_habitats import HABITATS
 from story_plots import CLOSINGS, MOVER_LIKES, MOVER_OPENINGS, MOVER_PLOTS
 from story_still_plots import IDEA_PLOTS, LIGHT_PLOTS, LOVED_PLOTS, PLACE_PLOTS, PLANT_PLOTS, RAIN_PLOTS, THING_PLOTS
 from story_subjects import (ADJECTIVES, ALIVE, BY_NOUN, HE, HELPERS, KINDS, LAST, NOUNS, PRONOUNS, SECOND, SHE, Subject,
                             SUBJECTS, with_article)
 
-MIN_WORDS, MAX_WORDS = 50, 110
-MIN_SENTENCES, MAX_SENTENCES = 4, 8
+MIN_WORDS, MAX_WORDS = 50, 115
+MIN_SENTENCES, MAX_SENTENCES = 5, 9
 MIN_NAMED = 3
 _TRIES = 200  # a story that breaks a rule (too long, named too seldom) is made anew
+# Every story says first what it is about: there a small model learns best to take the subject from the request.
+INTRO = "This is a story about {x}."
+USUAL = 0.5  # how often a beat has its first wording: what comes often is what a model tells without a slip
+FAVORITES = ("a brave little fox|a wise old owl|a friendly dragon|a curious kitten|a little red boat|a lonely star|a shy "
+             "hedgehog|a kind robot").split("|")  # when any story will do
 
 
 # --- requests ---
 
-ASKS = ["Tell me a story about {x}.", "Tell me a story about {x}", "Tell me a short story about {x}.",
-        "Please tell me a story about {x}.", "Can you tell me a story about {x}?",
-        "Could you tell me a story about {x}, please?", "Write a story about {x}.", "Write a short story about {x}.",
-        "Write me a short tale about {x}.", "Write a short tale with {x} in it.",
-        "Can you make up a story? It should be about {x}.", "Make up a story about {x}.", "{X} story please",
-        "A bedtime story about {x}", "Tell me a bedtime story about {x}.", "I want a story about {x}.",
-        "I would like to hear a story about {x}.", "I would like a bedtime story about {x}, please.",
-        "Do you know a story about {x}?", "Do you have a story about {x}?", "Story about {x}",
-        "A story about {x}, please.", "Short story: {x}", "Story: {x}", "Give me a story about {x}.",
-        "Give me a short children's story about {x}.", "Write a children's story about {x}.",
-        "Write a fairy tale about {x}.", "Tell a fairy tale about {x}.", "Tell me a tale of {x}.",
-        "Tell us a story about {x}.", "My daughter wants a story about {x}.", "My son would like a story about {x}.",
-        "My kids want to hear a story about {x}.", "Can I have a story about {x}?", "Could I hear a story about {x}?",
-        "Let's hear a story about {x}.", "How about a story about {x}?", "Invent a story about {x}.",
-        "Create a short story with {x}.", "Create a story about {x} for my child.",
-        "Please write a story with {x} in it.", "I need a short story about {x}.",
-        "I need a bedtime story. It should be about {x}.", "Now tell me a story about {x}.",
-        "Will you tell me a story about {x}?", "Would you write a little story about {x}?",
-        "Tell me something about {x}, as a story.", "Once upon a time there was {x}. Tell me the story.",
-        "Can you write a story where {x} is the hero?", "A story with {x} as the hero, please.",
-        "Please read me a story about {x}.", "Hi, can you tell me a story about {x}?",
-        "Hello! Please tell me a short story about {x}.", "A short tale about {x}",
-        "A little story about {x} would be nice.", "Tell the children a story about {x}.",
-        "Tell my little sister a story about {x}.", "Think of a story about {x}.",
-        "It is bedtime. Tell a story about {x}.", "Before I sleep, tell me a story about {x}.",
-        "We want a story with {x}!", "A nice story about {x}", "Tell me a nice story with {x}.",
-        "Tell me a happy story about {x}.", "Tell me a new story about {x}.",
-        "Could you make a story with {x} in it?", "What happened to {x}? Tell me a story.",
-        "Entertain me with a story about {x}.",]
-_ASKS_LAST = [ask for ask in ASKS if re.search(r"\{x\}[.?!]?$", ask)]
+_ASKS = [ask for ask in ASKS if "{N}" not in ask]
+_ASKS_BARE = [ask for ask in ASKS if "{N}" in ask]
+# "a fox who is lost" is long, and fits the end of a request only.
+_ASKS_LAST = [ask for ask in _ASKS if re.search(r"\{x\}[.?!]?$", ask)]
 PLAIN_ASKS = ["Tell me a story.", "Tell me a story", "Please tell me a story.", "Can you tell me a story?",
               "Could you tell me a story, please?", "Write a story.", "Write a short story.",
               "Write me a short tale.", "Make up a story.", "A story, please.", "Story please", "story",
@@ -107,13 +87,9 @@ def vary(rng, text):
     return text
 
 
-def _asks(rng, phrase, last=False, count=8):
-    """Requests; `last`: the subject is long ('a fox who is lost') and fits the end of a request only."""
-    asks = []
-    for pattern in rng.sample(_ASKS_LAST if last else ASKS, count):
-        bare = re.sub(r"^(an?|the) ", "", phrase)
-        asks.append(vary(rng, pattern.format(x=phrase, X=bare[0].upper() + bare[1:])))
-    return asks
+def _asks(rng, patterns, words, count=8):
+    """Requests: patterns with {x} or {N} filled in."""
+    return [vary(rng, _capital(pattern.format(x=words, N=words))) for pattern in rng.sample(patterns, count)]
 
 
 # --- stories ---
@@ -213,7 +189,7 @@ def _mover_text(rng, subject, helper):
     plot = rng.choice(plots)
     beats = list(plot["beats"])
     beats.insert(0, MOVER_OPENINGS)
-    if rng.random() < 0.6 and len(beats) < MAX_SENTENCES - 1:
+    if rng.random() < 0.6 and len(beats) < MAX_SENTENCES - 2:
         beats.insert(1, MOVER_LIKES)
     return _tell(rng, beats, _Slots(rng, subject, values)), plot["who"] + ["who lives " + values["home"]]
 
@@ -237,7 +213,7 @@ def _tell(rng, beats, slots):
     beats = [CLOSINGS[beat] if isinstance(beat, str) else beat for beat in beats]
     if slots["a"].startswith("the "):  # 'the moon': not 'there was the moon'
         beats[0] = [wording for wording in beats[0] if "there was {a}" not in wording] or beats[0]
-    sentences = [rng.choice(beat).format_map(slots) for beat in beats]
+    sentences = [(beat[0] if rng.random() < USUAL else rng.choice(beat)).format_map(slots) for beat in beats]
     return " ".join(sentences + ["The end."])
 
 
@@ -245,13 +221,15 @@ _STILL = {"thing": THING_PLOTS, "place": PLACE_PLOTS, "plant": PLANT_PLOTS, "lig
           "idea": IDEA_PLOTS, "loved": LOVED_PLOTS}
 
 
-def _text(rng, subject, helper=None):
+def _text(rng, subject, phrase, helper=None):
     """(the story, what a request may say of its hero besides)"""
+    intro = INTRO.format(x=phrase)
     for _ in range(_TRIES):
         if subject.kind in _STILL:
             text, who = _still_text(rng, subject, _STILL[subject.kind]), []
         else:
             text, who = _mover_text(rng, subject, helper)
+        text = f"{intro} {text}"
         if is_sound(text) and count_named(text, subject.noun) >= MIN_NAMED:
             return text, who
     raise ValueError(f"stories: no sound story about {subject.phrase()!r} in {_TRIES} tries; see its plots")
@@ -262,24 +240,25 @@ def story(rng, subject=None):
     if isinstance(subject, str):
         subject = parse_subject(subject)
     given = subject is not None
-    subject = subject or pick_subject(rng)
     kind = rng.random()
+    plain = not given and kind > 0.92
+    subject = subject or (parse_subject(rng.choice(FAVORITES)) if plain else pick_subject(rng))
     helper = None
     if not given and subject.kind in ALIVE and kind < 0.08:
         helper = rng.choice([s for s in SUBJECTS if s.kind in HELPERS and s.noun != subject.noun])
-    text, who = _text(rng, subject, helper)
-    if not given and kind > 0.92:
+    phrase = subject.phrase() + (f" and {helper.phrase()}" if helper else "")
+    text, who = _text(rng, subject, phrase, helper)
+    if plain:
         return [vary(rng, ask) for ask in rng.sample(PLAIN_ASKS, 8)], text, subject_phrase(subject)
-    phrase = subject.phrase()
-    if helper:
-        phrase = f"{phrase} and {helper.phrase()}"
     asked, last = phrase, False
     bare = subject.article == "a" and not (subject.adjectives or subject.name or helper)
     if bare and not given and kind < 0.2:
         asked = plural(subject.noun)
-    elif who and not given and not helper and 0.3 < kind < 0.45:
-        asked, last = f"{phrase} {rng.choice(who)}", True
-    return _asks(rng, asked, last), text, phrase
+    elif who and not given and not helper and 0.3 < kind < 0.5:
+        asked, last = f"{phrase} {rng.choice(who if rng.random() < 0.4 else WHAT)}", True
+    elif not helper and not subject.name and rng.random() < 0.1:
+        return _asks(rng, _ASKS_BARE, subject.words()), text, phrase
+    return _asks(rng, _ASKS_LAST if last else _ASKS, asked), text, phrase
 
 
 def story_conversation(rng):
@@ -287,10 +266,19 @@ def story_conversation(rng):
     asks, text, _ = story(rng)
     turns = [("user", asks[0]), ("assistant", text)]
     if rng.random() < 0.25:
-        subject = pick_subject(rng)
-        ask = rng.choice(ANOTHER) if rng.random() < 0.5 else rng.choice(ANOTHER_ABOUT).format(x=subject.phrase())
+        if rng.random() < 0.5:
+            subject, ask = parse_subject(rng.choice(FAVORITES)), rng.choice(ANOTHER)
+        else:
+            subject = pick_subject(rng)
+            ask = rng.choice(ANOTHER_ABOUT).format(x=subject.phrase())
         turns += [("user", vary(rng, ask)), ("assistant", story(rng, subject)[1])]
     return turns
+
+
+def subject_words():
+    """The words that a story takes from its request: nouns, adjectives, names."""
+    nouns = {word for subject in SUBJECTS for word in subject.noun.split()}
+    return nouns | {word for words in ADJECTIVES.values() for word in words} | set(HE + SHE)
 
 
 # --- judging ---

@@ -1,5 +1,6 @@
-"""Plots of stories.py whose subject does not act: things, places, plants, lights, rain, ideas and what one loves. Beats as
-in story_plots.py."""
+"""Plots of stories.py whose subject does not act: things, places, plants, lights, rain, ideas and what one loves.
+
+Beats as in story_plots.py."""
 
 THING_PLOTS = [
     {"beats": [  # forgotten

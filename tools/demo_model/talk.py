@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Small talk for Shoal's demo model: greetings, thanks, who it is, jokes, names it is told, and what it cannot know.
 
-An intent is a list of ways to say a thing and one or two answers. Some exchanges need what was said before ('my name is
-Anna', later 'what is my name?'); those are told in MEMORIES and in jokes.
+An intent (smalltalk/*.txt) has ways to say a thing and one or two answers. Some exchanges need what was said before ('my
+name is Anna', later 'what is my name?'); those are told in MEMORIES and in jokes.
 
     python3 tools/demo_model/talk.py --sample 5
 """
@@ -11,9 +11,9 @@ import re
 
 from samples import print_conversations
 from styles import slip
-from talk_intents import INTENTS
-from talk_patterns import PATTERNS
-from texts import Pattern
+from texts import load_asks, load_intents
+
+INTENTS = load_intents()
 
 NAMES = ("Anna Ben Clara David Emma Felix Greta Henry Ines Jack Kate Leo Mia Noah Olga Paul Rosa Sam Tom Vera Will "
          "Zoe Adam Bella Carlos Diana Erik Fatima George Hanna Ivan Julia Kenji Laura Marco Nina Omar Peter Ravi Sara "
@@ -61,16 +61,13 @@ REPEATS = ["Repeat that, please.", "Please repeat.", "Can you repeat that?", "Co
            "What did you just say?", "Once more, please.", "Please say it again.", "Repeat your answer.",
            "Repeat your last answer, please.", "Pardon?", "Sorry, can you repeat it?", "Tell me again.",
            "I did not hear that, say it again.",]
-NAME_GIVEN = ["My name is {x}.", "My name is {x}", "I am {x}.", "I'm {x}.", "Hello, my name is {x}.", "Hi, I am {x}.",
-              "Hi, I'm {x}", "Hello, I am {x}!", "You can call me {x}.", "Call me {x}.", "Please call me {x}.",
-              "People call me {x}.", "This is {x}.", "{x} is my name.", "Hey, {x} here.", "My friends call me {x}.",
-              "Good morning, my name is {x}.", "I am called {x}.", "Remember my name: {x}.", "Hello! This is {x}.",]
 NAME_ASKED = ["What is my name?", "What's my name?", "Do you know my name?", "Do you remember my name?", "Who am I?",
               "Can you tell me my name?", "Tell me my name.", "Say my name.", "How am I called?",
               "Which name did I tell you?", "What did I say my name was?", "What is my name again?",
               "Do you know who I am?", "And what is my name?", "My name?", "Please say my name.",
               "Do you still know my name?", "Have you forgotten my name?",]
 # what the user tells: (words, told, answers to it, asked later, answer)
+NAME_GIVEN = load_asks("smalltalk/names.txt")
 MEMORIES = [(NAMES, NAME_GIVEN, ["Nice to meet you, {x}!", "Hello {x}! How can I help you?"], NAME_ASKED,
              "Your name is {x}."),
             (COLORS,
@@ -131,8 +128,6 @@ MEMORIES = [(NAMES, NAME_GIVEN, ["Nice to meet you, {x}!", "Hello {x}! How can I
 # asked for the name; for anything else
 NOT_TOLD = ["You have not told me your name yet.", "You have not told me that yet."]
 
-# More ways, in the pattern language of texts.py: a choice of each bracket.
-_PATTERNS = {intent: [Pattern(pattern, {}) for pattern in patterns] for intent, patterns in PATTERNS.items()}
 BEFORE = ("Hi, ", "Hello, ", "Hey, ", "So, ", "And ", "Tell me, ", "Please tell me, ", "Excuse me, ", "By the way, ",
           "Okay, ", "Hi! ", "Well, ", "Now, ")
 AFTER = (", please", ", my friend", ", little model", " then", ", Shoal", " now")
@@ -173,13 +168,14 @@ def _say(rng, ways):
 
 def _way(rng, name):
     """A way to say an intent: a fixed one or one of a pattern, a question perhaps with a greeting before it."""
-    if name in _PATTERNS and rng.random() < 0.45:
-        way = rng.choice(_PATTERNS[name]).sample(rng)
+    intent = INTENTS[name]
+    if intent.patterns and rng.random() < 0.45:
+        way = rng.choice(intent.patterns).sample(rng)
         way = re.sub(r"\bi\b", "I", way[0].upper() + way[1:])
         if name in ASKING:
             way += "?" if _QUESTION.match(way) else "."
     else:
-        way = rng.choice(INTENTS[name][0])
+        way = rng.choice(intent.asks)
     if name in ASKING and rng.random() < 0.15:
         way = rng.choice(BEFORE) + (way if re.match(r"I\b", way) else way[0].lower() + way[1:])
     elif name in ASKING and rng.random() < 0.08 and way[-1] in ".?!":
@@ -188,7 +184,7 @@ def _way(rng, name):
 
 
 def _intent(rng, name):
-    return [("user", _say(rng, [_way(rng, name)])), ("assistant", rng.choice(INTENTS[name][1]))]
+    return [("user", _say(rng, [_way(rng, name)])), ("assistant", rng.choice(INTENTS[name].answers))]
 
 
 def _jokes(rng):
@@ -228,6 +224,11 @@ def _told(rng, words, told, answers, asked, recalled):
             turns += _intent(rng, rng.choice(list(INTENTS)))
         turns += [("user", _say(rng, asked)), ("assistant", _fill(recalled, word))]
     return turns
+
+
+def told_words():
+    """The words that a user tells and that are said back."""
+    return {part for words, *_ in MEMORIES for word in words for part in word.split()}
 
 
 def _not_told(rng):

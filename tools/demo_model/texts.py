@@ -6,6 +6,7 @@ facts/*.txt are blocks separated by blank lines:
   key: a|b; c           what makes an answer right: all of ';', one of '|' each, anywhere in it, in any case
   ask: pattern          questions: alternations [a|b|] (they nest, a part may be empty) and macros {NAME}
 questions/*.txt have blocks of an id and further questions (ask), plain, each written by hand.
+smalltalk/*.txt have blocks of an id (an intent), answers, ways to say it (ask, plain) and patterns of more (pattern).
 facts/macros.txt holds "NAME: a | b | c". Lines that begin with # are comments. heldout/*.txt are blocks as well.
 """
 
@@ -140,6 +141,34 @@ def load_facts(folder=HERE / "facts"):
     return facts
 
 
+# --- small talk ---
+
+
+@dataclasses.dataclass
+class Intent:
+    """What people say, and what the model answers to it."""
+
+    asks: list
+    patterns: list
+    answers: list
+
+
+def load_intents(folder=HERE / "smalltalk"):
+    """{name: Intent}"""
+    intents = {}
+    for path in sorted(folder.glob("*.txt")):
+        for fields in blocks(path):
+            values = {name: [value for field, value in fields if field == name] for name in ("id", "ask", "pattern", "answer")}
+            if values["id"]:
+                patterns = [Pattern(text, {}) for text in values["pattern"]]
+                intents[values["id"][0]] = Intent(values["ask"], patterns, values["answer"])
+    return intents
+
+
+def load_asks(name):
+    return [value for fields in blocks(HERE / name) for field, value in fields if field == "ask"]
+
+
 # --- what is kept out of training ---
 
 
@@ -166,14 +195,14 @@ def heldout_questions(folder=HERE / "heldout"):
             for field, value in fields if field == "ask"}
 
 
-_CORPUS_CODE = ("corpus story_habitats story_plots story_still_plots story_subjects stories styles talk talk_intents talk_patterns "
-                "texts tokenizer unknown unknown_words").split()
+_CORPUS_CODE = ("corpus story_asks story_habitats story_plots story_still_plots story_subjects stories styles talk texts "
+                "tokenizer unknown unknown_words").split()
 
 
 def corpus_sha256():
     """Of all files that decide what is trained on, in the order of their names."""
     total = hashlib.sha256()
     for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("questions/*.txt"), *HERE.glob("heldout/*.txt"),
-                        *(HERE / f"{name}.py" for name in _CORPUS_CODE)]):
+                        *HERE.glob("smalltalk/*.txt"), *(HERE / f"{name}.py" for name in _CORPUS_CODE)]):
         total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()

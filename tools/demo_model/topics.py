@@ -15,6 +15,7 @@ import talk
 import unknown
 
 STEPS, ROWS, RATE = 500, 256, 6e-3
+OUTPUT_SCALE = 0.05  # the standard deviation of what the model's output begins with
 
 
 class Topics:
@@ -22,13 +23,14 @@ class Topics:
 
     def __init__(self, facts):
         self.of_answer = {answer: i for i, fact in enumerate(facts) for answer in fact.answers}
-        for i, (_, answers) in enumerate(talk.INTENTS.values()):
-            self.of_answer.update({answer: len(facts) + i for answer in answers})
-        self.count = len(facts) + len(talk.INTENTS) + 3
-        self.of_answer.update({answer: self.count - 3 for answer in unknown.ANSWERS})
+        for i, intent in enumerate(talk.INTENTS.values()):
+            self.of_answer.update({answer: len(facts) + i for answer in intent.answers})
+        beyond, self.story, self.other = (len(facts) + len(talk.INTENTS) + i for i in range(3))
+        self.count = self.other + 1
+        self.of_answer.update({answer: beyond for answer in unknown.ANSWERS})
 
     def of(self, answer):
-        return self.of_answer.get(answer, self.count - 2 if answer.endswith("The end.") else self.count - 1)
+        return self.of_answer.get(answer, self.story if answer.endswith("The end.") else self.other)
 
 
 def new_head(width, count):
@@ -43,7 +45,8 @@ def tell(head, hidden):
 
 def learn_words(model, head, tokenizer, corpus, topics, say):
     """Trains the embedding, the first block's values and its output, with an attention that is the mean over all tokens,
-    and leaves them in the model with queries of zero, so that the model begins with that attention."""
+    and leaves them in the model with queries of zero, so that the model begins with that attention. The output begins as
+    the embedding."""
     block, shape, device = model.blocks[0], model.shape, head.weight.device
     embedding = torch.nn.Parameter((torch.randn(shape.vocabulary, shape.width) * 0.3).to(device))
     values, out = (torch.nn.Parameter(torch.eye(shape.width, device=device)) for _ in range(2))
@@ -71,6 +74,8 @@ def learn_words(model, head, tokenizer, corpus, topics, say):
             say(f"words, step {step + 1}: topics {loss.item():.3f}")
     with torch.no_grad():
         model.embedding.weight.copy_(embedding)
+        # To say a word that was read then begins as a matter of passing it on.
+        model.output.weight.copy_(embedding * (OUTPUT_SCALE / embedding.std()))
         block.qkv.weight[:shape.width] = 0
         block.qkv.weight[-shape.width:] = values
         block.attention_out.weight.copy_(out)

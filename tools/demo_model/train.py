@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import random
 import re
 import time
 
@@ -22,23 +21,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch  # noqa: E402  pylint: disable=wrong-import-position
 from torch.nn import functional  # noqa: E402  pylint: disable=wrong-import-position
 
-import texts  # noqa: E402
-from corpus import Corpus, tokens
+import stories  # noqa: E402
+import talk
+import texts
+from batches import Batches
+from corpus import Corpus
 from model import DemoModel, Shape
 from muon import Muon
-from topics import Topics, learn_words, new_head, tell
-from tokenizer import ASSISTANT, PIECES_FROM, Tokenizer, train
+from topics import learn_words, new_head, tell
+from tokenizer import PIECES_FROM, Tokenizer, train
 
-VOCABULARY = 2816
-BATCH_TOKENS = 3072  # padding included
-POOL_BATCHES = 48  # conversations are sorted by length within a pool
+VOCABULARY = 4096
 MATRIX_RATE, OTHER_RATE, WORD_RATE, WARM_UP = 0.005, 2e-3, 5e-4, 40  # the highest, of Muon, AdamW, and it for the word vectors
 CONSTANT_SHARE, LAST_RATE = 0.3, 0.03  # the rates are constant for this share of the steps, then fall to this, ever slower
 WEIGHT_DECAY, BETAS, CLIP = 0.01, (0.9, 0.98), 1.0
-# Most conversations end a few tokens into their last answer: how an answer goes on is soon known, which one it is is not.
-SHORT_CHANCE, SHORT_TOKENS = 0.7, 10
 TOPIC_BLOCK, TOPIC_WEIGHT = 4, 1.0  # the block that has to tell the topic, and how much that counts
-SPLIT_CHANCE, SPLIT_DROP = 0.15, 0.15  # how often the words of a conversation's questions are split in unusual ways
+COPY_BLOCK, COPY_HEAD, COPY_WEIGHT = 5, 0, 0.5  # the head that has to look at what is taken from the user's words
+WORD_REPEATS = 150  # of each word that a story may be about, in what the tokenizer is trained on: each becomes one token
 
 
 def say(*what):
@@ -52,69 +51,14 @@ def make_tokenizer(path, seed):
         sample += fact.answers * 20 + [pattern.sample(corpus.rng) for pattern in fact.asks for _ in range(12)]
     for _ in range(16000):
         sample += [text for _, text in corpus.conversation()]
-    pieces = train(sample, VOCABULARY)
+    words = [" " + word for word in sorted(stories.subject_words() | talk.told_words())] * WORD_REPEATS
+    pieces = train(sample + words, VOCABULARY)
     pieces = pieces[:(PIECES_FROM + len(pieces)) // 32 * 32 - PIECES_FROM]
     tokenizer = Tokenizer(pieces)
     tokenizer.save(path)
     count = sum(len(tokenizer.encode(text)) for text in sample)
     say(f"tokenizer: {tokenizer.size} tokens; {sum(map(len, sample)) / count:.2f} characters a token")
     return tokenizer
-
-
-class Batches:
-    """Pools of batches: (tokens, next tokens, their weights, topics), each (rows, columns); no topic is -1."""
-
-    def __init__(self, tokenizer, seed, context):
-        self.tokenizer, self.context = tokenizer, context
-        self.corpus = Corpus(seed)
-        self.topics = Topics(self.corpus.facts)
-        self.rng = random.Random(seed + 1)
-
-    def pool(self):
-        rows, total = [], 0
-        while total < POOL_BATCHES * BATCH_TOKENS:
-            drop = SPLIT_DROP if self.rng.random() < SPLIT_CHANCE else 0.0
-            turns = self.corpus.conversation()
-            ids, weights = tokens(self.tokenizer, turns, self.context, self.rng, drop)
-            starts = [i for i, token in enumerate(ids) if token == ASSISTANT]
-            if starts and self.rng.random() < SHORT_CHANCE:
-                ids, weights = ids[:starts[-1] + SHORT_TOKENS], weights[:starts[-1] + SHORT_TOKENS]
-            topics = [-1] * len(ids)
-            for start, answer in zip(starts, [text for role, text in turns if role == "assistant"]):
-                topics[start] = self.topics.of(answer)
-            rows.append((ids, weights, topics))
-            total += len(ids) - 1
-        rows.sort(key=lambda row: len(row[0]))
-        batches, batch = [], []
-        for row in rows:
-            if batch and (len(batch) + 1) * (len(row[0]) - 1) > BATCH_TOKENS:
-                batches.append(batch)
-                batch = []
-            batch.append(row)
-        batches.append(batch)
-        self.rng.shuffle(batches)
-        return (self._tensors(batch) for batch in batches)
-
-    def _tensors(self, batch):
-        columns = max(len(ids) for ids, _, _ in batch) - 1
-        inputs = torch.zeros(len(batch), columns, dtype=torch.long)
-        targets = torch.zeros(len(batch), columns, dtype=torch.long)
-        weights = torch.zeros(len(batch), columns)
-        topics = torch.full((len(batch), columns), -1, dtype=torch.long)
-        for row, (ids, worth, about) in enumerate(batch):
-            inputs[row, :len(ids) - 1] = torch.tensor(ids[:-1])
-            targets[row, :len(ids) - 1] = torch.tensor(ids[1:])
-            weights[row, :len(ids) - 1] = torch.tensor(worth[1:])
-            topics[row, :len(ids) - 1] = torch.tensor(about[:-1])
-        return inputs, targets, weights, topics
-
-    def state(self):
-        return self.corpus.rng.getstate(), list(self.corpus.queue), self.rng.getstate()
-
-    def restore(self, state):
-        self.corpus.rng.setstate(state[0])
-        self.corpus.queue = list(state[1])
-        self.rng.setstate(state[2])
 
 
 @functools.lru_cache
@@ -128,19 +72,25 @@ def has_bfloat16(device):
         return False
 
 
-def losses_of(model, topic_head, inputs, targets, weights, topics):
-    """The weighted mean over the tokens, and the mean over the topics. Products in bfloat16 where that is faster, sums and
-    norms in float32."""
-    wanted = weights > 0
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=has_bfloat16(inputs.device.type)):
-        hidden, middle = model.hidden(inputs, TOPIC_BLOCK)
+def losses_of(model, topic_head, batch):
+    """The weighted mean over the tokens; the mean over the topics; how little the copying head sees of what is copied. Products
+    in bfloat16 where that is faster, sums and norms in float32."""
+    wanted = batch.weights > 0
+    with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=has_bfloat16(batch.inputs.device.type)):
+        hidden, middle = model.hidden(batch.inputs, TOPIC_BLOCK)
         logits = model.logits(hidden[wanted])
-    weights = weights[wanted]
-    loss = (functional.cross_entropy(logits.float(), targets[wanted], reduction="none") * weights).sum() / weights.sum()
-    begins = topics >= 0
-    if not begins.any():
-        return loss, loss.new_zeros(())
-    return loss, functional.cross_entropy(tell(topic_head, middle[begins]), topics[begins])
+    weights = batch.weights[wanted]
+    loss = (functional.cross_entropy(logits.float(), batch.next[wanted], reduction="none") * weights).sum() / weights.sum()
+    topic_loss = copy_loss = loss.new_zeros(())
+    begins = batch.topics >= 0
+    if begins.any():
+        topic_loss = functional.cross_entropy(tell(topic_head, middle[begins]), batch.topics[begins])
+    row, column = batch.taken.nonzero(as_tuple=True)
+    if len(row):
+        sources = (batch.inputs[row] == batch.next[row, column].unsqueeze(1)) & batch.said[row]
+        seen = (model.blocks[COPY_BLOCK].seen[row, column] * sources).sum(-1)
+        copy_loss = -(seen + 1e-4).log().mean()
+    return loss, topic_loss, copy_loss
 
 
 def rate(step, steps):
@@ -179,7 +129,7 @@ def save(path, content):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=4200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--watch", type=pathlib.Path, help="a file of questions (as heldout/questions.txt) to ask now and then")
@@ -195,6 +145,7 @@ def main():
     tokenizer = Tokenizer.load(pieces) if checkpoint.exists() else make_tokenizer(pieces, options.seed)
     shape = Shape(tokenizer.size)
     model = DemoModel(shape).to(device)
+    model.blocks[COPY_BLOCK].watched = COPY_HEAD
     batches = Batches(tokenizer, options.seed + 100, shape.context)
     topic_head = new_head(shape.width, batches.topics.count).to(device)
     optimizers = optimizers_of(model, topic_head)
@@ -218,7 +169,7 @@ def main():
     if options.watch:
         keys = {fact.name: fact.key for fact in batches.corpus.facts}
         questions = texts.load_heldout(options.watch.stem, keys, options.watch.parent)
-    losses, topic_losses, start = [], [], time.monotonic()
+    losses, start = [], time.monotonic()
     while step < options.steps:
         state = batches.state()
         if losses:
@@ -229,24 +180,23 @@ def main():
         for batch in batches.pool():
             if step >= options.steps:
                 break
-            loss, topic_loss = losses_of(model, topic_head, *(part.to(device) for part in batch))
+            loss, topic_loss, copy_loss = losses_of(model, topic_head, batch.to(device))
             for optimizer, _ in optimizers:
                 optimizer.zero_grad(set_to_none=True)
-            (loss + TOPIC_WEIGHT * topic_loss).backward()
+            (loss + TOPIC_WEIGHT * topic_loss + COPY_WEIGHT * copy_loss).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             for optimizer, highest in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = highest * rate(step, options.steps)
                 optimizer.step()
-            losses.append(loss.item())
-            topic_losses.append(topic_loss.item())
+            losses.append((loss.item(), topic_loss.item(), copy_loss.item()))
             step += 1
-            seen += batch[0].numel()
+            seen += batch.inputs.numel()
             if step % 50 == 0:
                 spent = time.monotonic() - start
                 speed = len(losses) / spent
-                say(f"step {step}: loss {sum(losses[-50:]) / 50:.4f}, topics {sum(topic_losses[-50:]) / 50:.4f},",
-                    f"{seen / 1e6:.2f} M tokens,",
+                means = [sum(values) / 50 for values in zip(*losses[-50:])]
+                say(f"step {step}: loss {means[0]:.4f}, topics {means[1]:.4f}, copies {means[2]:.4f}, {seen / 1e6:.2f} M tokens,",
                     f"{1 / speed:.2f} s a step, {(options.steps - step) / speed / 60:.1f} min left")
             if questions and (step % 500 == 0 or step == options.steps):
                 share, wrong = watch(model, tokenizer, questions)
@@ -257,7 +207,7 @@ def main():
     save(options.out / "model.pt", {"model": model.state_dict(), "shape": dataclasses.asdict(shape), "texts": digest,
                                     "steps": options.steps, "seen": seen, "seconds": seconds, "seed": options.seed,
                                     "facts": len(batches.corpus.facts), "threads": options.threads, "device": device,
-                                    "loss": sum(losses[-200:]) / max(1, len(losses[-200:]))})
+                                    "loss": sum(loss for loss, _, _ in losses[-200:]) / max(1, len(losses[-200:]))})
     say(f"done: {seen / 1e6:.2f} M tokens in {seconds / 60:.1f} min")
 
 
