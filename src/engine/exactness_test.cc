@@ -249,6 +249,15 @@ TEST(KernelCostOf, IsMeasuredWhereKernelsDiffer) {
   }
 }
 
+// A node that ends does not wait for a measurement: it is asked before each one.
+TEST(KernelCostOf, StopsWhenAsked) {
+  const auto manifest = model::read_manifest(make_tiny_model("llama", "Q4_K_M"));
+  const auto types = model::weight_types(*manifest);
+  int asked = 0;
+  EXPECT_EQ(measure_kernel_cost(types, [&asked] { return ++asked > 1; }), KernelCost{});
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(KernelCostOf, LeavesUnknownTypesAside) {
   const std::vector<WeightType> types = {{4, 1000}, {9999, 1000}, {UINT32_MAX, UINT64_MAX}};  // 4: removed from ggml
   EXPECT_EQ(measure_kernel_cost(types), KernelCost{});

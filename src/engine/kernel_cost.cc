@@ -11,11 +11,12 @@
 
 namespace shoal::engine {
 
-KernelCost measure_kernel_cost(std::span<const WeightType> types) {
+KernelCost measure_kernel_cost(std::span<const WeightType> types, const std::function<bool()>& stop) {
   constexpr double kDecodePart = 0.75;
   KernelCost result;
   std::vector<std::pair<WeightType, bool>> known;  // and whether the exact kernels are others than the fastest
   for (const WeightType& each : types) {
+    if (stop && stop()) return {};
     if (each.type >= GGML_TYPE_COUNT || ggml_blck_size(static_cast<ggml_type>(each.type)) == 0) continue;
     const KernelVerdict verdict = probe_kernels(each.type);
     const bool differs = verdict.repack_exists ? !verdict.repack_exact : !verdict.tinyblas_exact;
@@ -30,6 +31,7 @@ KernelCost measure_kernel_cost(std::span<const WeightType> types) {
     double fast = 0;
     double exact = 0;
     for (const auto& [each, differs] : known) {
+      if (stop && stop()) return {};
       const double per_byte =
           static_cast<double>(each.bytes) / static_cast<double>(ggml_row_size(static_cast<ggml_type>(each.type), 2048));
       const double type_fast = time_kernels(each.type, rows, false) * per_byte;

@@ -156,8 +156,10 @@ std::mutex verdicts_mutex;
 }  // namespace
 
 KernelVerdict probe_kernels(std::uint32_t type) {
-  model::route_llama_log();                                // ggml tells stderr of every tensor it repacks
-  static std::map<std::uint32_t, KernelVerdict> verdicts;  // facts about this processor: true for the process's life
+  // ggml tells stderr of every tensor it repacks.
+  model::route_llama_log();
+  // Facts about this processor: true for the process's life.
+  static std::map<std::uint32_t, KernelVerdict> verdicts;
   std::lock_guard lock(verdicts_mutex);
   auto [found, fresh] = verdicts.try_emplace(type);
   if (fresh) found->second = probe(static_cast<ggml_type>(type));

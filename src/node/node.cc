@@ -249,6 +249,7 @@ void Node::on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint&
 void Node::on_control_closed(const Error& error) {
   control_.reset();
   welcomed_ = false;
+  asked_types_.reset();
   telemetry_timer_.cancel();
   stages_.drop_all();
   log_info("control link lost: {}", error.message);
@@ -292,15 +293,23 @@ void Node::on_control_frame(wire::Frame frame) {
   }
 }
 
-// One at a time: a coordinator that asks again before the answer gets one answer.
+// One measurement at a time. What is asked meanwhile, or by another control link, is measured after it: a cost is of
+// the types that were asked for last, and goes to who asked.
 void Node::probe_kernels(std::vector<WeightType> types) {
+  asked_types_ = std::move(types);
   if (probing_) return;
   using Probing = BackgroundTask<KernelCost>;
   probing_ = std::make_unique<Probing>(
-      io_, [types = std::move(types)](Probing&) { return engine::measure_kernel_cost(types); },
-      [this](KernelCost cost) {
+      io_,
+      [types = *asked_types_](Probing& task) {
+        return engine::measure_kernel_cost(types, [&task] { return task.stopping(); });
+      },
+      [this, types = *asked_types_](KernelCost cost) {
         probing_.reset();
-        if (control_) control_->send(wire::KernelsProbed{std::move(cost)});
+        if (!asked_types_) return;  // the link that asked is gone
+        if (*asked_types_ != types) return probe_kernels(*asked_types_);
+        asked_types_.reset();
+        control_->send(wire::KernelsProbed{std::move(cost)});
       });
 }
 

@@ -112,6 +112,7 @@ class Node {
   StageTable stages_;
   std::optional<model::Manifest> model_;  // of options_.model, until it is hashed
   std::unique_ptr<BackgroundTask<Result<std::vector<Digest>>>> hashing_;
+  std::optional<std::vector<WeightType>> asked_types_;  // by the control link that is open, not answered yet
   std::unique_ptr<BackgroundTask<KernelCost>> probing_;
 };
 
