@@ -47,7 +47,7 @@ lint: setup-test llama ## clang-format and clang-tidy over all sources
 format: ## reformat the sources in place
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
-bench: ## decode, prefill, overhead and exactness costs beside llama.cpp; writes bench/results/
+bench: ## decode, prefill, overhead, exactness and drafts beside llama.cpp; writes bench/results/
 	@scripts/bench.sh
 
 clean: ## remove build/

@@ -46,7 +46,7 @@ class Loop {
     steps_.pop_front();
     now_ += Duration(100);
     on(StepDone{step.epoch, step.step});
-    for (const Row& row : step.rows) on(TokenSampled{step.epoch, step.step, row.request, 7, false});
+    for (const Row& row : step.rows) on(TokenSampled{step.epoch, step.step, row.request, {7}, false});
     return step.rows.size();
   }
   std::size_t events() const { return events_; }
@@ -55,6 +55,7 @@ class Loop {
   static Limits limits(std::uint32_t sequences) {
     Limits limits;
     limits.settings.sequences_max = sequences;
+    limits.draft_tokens_max = 0;
     limits.settings.context_tokens_max = UINT32_MAX / sequences;  // no sequence ends while it is measured
     limits.settings.kv_tokens_total = UINT32_MAX;
     return limits;

@@ -76,9 +76,9 @@ class Shoal:
     def status(self):
         return self.request("GET", "/shoal/v1/status")
 
-    def complete(self, prompt_tokens, max_tokens):
-        """One greedy completion of a prompt given as tokens."""
-        return self.post("/v1/completions", {"prompt": prompt_tokens, "max_tokens": max_tokens, "temperature": 0})
+    def complete(self, prompt_tokens, max_tokens, **sampling):
+        """One completion of a prompt given as tokens; greedy unless `sampling` says otherwise."""
+        return self.post("/v1/completions", {"prompt": prompt_tokens, "max_tokens": max_tokens, "temperature": 0, **sampling})
 
     def __exit__(self, *_):
         for process in self.processes:

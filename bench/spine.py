@@ -4,7 +4,8 @@
 Decode and prefill of one stream for the whole model (llama-bench, one thread), llama.cpp's RPC over two servers of one
 thread, and Shoal over two nodes of one thread, in turns, so that a busy moment hits all of them; medians and ratios.
 Besides: what a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four
-takes of a core (bench/results/spine.md, .json), and what exactness costs per quantisation (exactness.md, .json).
+takes of a core (bench/results/spine.md, .json), what exactness costs per quantisation (exactness.md, .json), and what
+drafts bring (drafts.md, .json).
 """
 import argparse
 import datetime
@@ -144,6 +145,42 @@ def measure_idle(shoal, seconds=20):
     return (cpu_seconds(shoal.processes) - used) / (time.monotonic() - start)
 
 
+def repeating(tokens, seed):
+    """A prompt that says a phrase of twelve tokens again and again."""
+    phrase = prompt(12, seed)
+    return [phrase[i % len(phrase)] for i in range(tokens)]
+
+
+def drafts(rounds):
+    """Decode with and without drafts in turns, of text that repeats itself and of text that does not."""
+    gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
+    texts = {"repeats itself": {"temperature": 0}, "does not": {"temperature": 2, "seed": 1}}
+    speeds = {(text, on): [] for text in texts for on in (8, 0)}
+    accepted = {text: [0, 0] for text in texts}
+    shoals = {on: Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--draft-tokens", str(on)])
+              for on in (8, 0)}
+    with shoals[8], shoals[0]:
+        for i in range(rounds):
+            for text, sampling in texts.items():
+                answers = {}
+                for on, shoal in shoals.items():
+                    before = shoal.status()
+                    answer = shoal.complete(repeating(48, i), 2 * DECODE_TOKENS, **sampling)
+                    after = shoal.status()
+                    answers[on] = answer["choices"][0]["text"]
+                    tokens = answer["usage"]["completion_tokens"]
+                    speeds[text, on].append((tokens - 1) / answer["timings"]["answer_ms"] * 1000)
+                    if on:
+                        accepted[text][0] += after["drafts_accepted"] - before["drafts_accepted"]
+                        accepted[text][1] += after["drafts_sent"] - before["drafts_sent"]
+                if answers[8] != answers[0]:
+                    raise RuntimeError("drafts changed an answer")
+                say(f"round {i + 1}, text that {text}: {speeds[text, 8][-1]:.1f} with drafts, {speeds[text, 0][-1]:.1f} without")
+    return [{"text": text, "with_drafts": statistics.median(speeds[text, 8]),
+             "without": statistics.median(speeds[text, 0]), "accepted": accepted[text][0], "sent": accepted[text][1]}
+            for text in texts]
+
+
 def exactness_costs(rounds):
     rows = []
     for kind in TYPES:
@@ -178,7 +215,8 @@ def spine(tools, rounds):
     gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
     columns = {"whole": [], "rpc": [], "shoal": []}
     hops = []
-    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024"]) as shoal:
+    # Without drafts: llama-bench has none, and random weights repeat themselves.
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--draft-tokens", "0"]) as shoal:
         shoal.complete(prompt(8, 99), 8)
         exactness = shoal.status()["exactness"]
         for i in range(rounds):
@@ -235,6 +273,16 @@ def exactness_page(result):
     return lines
 
 
+def drafts_page(result):
+    lines = headed("What drafts bring", result) + [
+        "The 1.1B shape in Q4_0, random weights, two nodes of one thread; `--draft-tokens 8` against `0` in turns, the same answers.", "",
+        "| text that | with drafts, tokens/s | without | ratio | drafts right |", "|---|---|---|---|---|"]
+    for r in result["texts"]:
+        lines.append(f"| {r['text']} | {r['with_drafts']:.1f} | {r['without']:.1f} | {r['with_drafts'] / r['without']:.2f} | "
+                     f"{r['accepted']} of {r['sent']} |")
+    return lines
+
+
 def write(name, result, page):
     results = os.path.join(HERE, "results")
     os.makedirs(results, exist_ok=True)
@@ -250,13 +298,15 @@ def write(name, result, page):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["spine", "exactness"], help="one of the two tables")
+    parser.add_argument("--only", choices=["spine", "exactness", "drafts"], help="one of the tables")
     options = parser.parse_args()
     about = {"date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds}
-    if options.only != "exactness":
+    if options.only in (None, "spine"):
         write("spine", about | spine(llama_tools(), options.rounds), spine_page)
-    if options.only != "spine":
+    if options.only in (None, "exactness"):
         write("exactness", about | {"types": exactness_costs(options.rounds)}, exactness_page)
+    if options.only in (None, "drafts"):
+        write("drafts", about | {"texts": drafts(options.rounds)}, drafts_page)
 
 
 if __name__ == "__main__":

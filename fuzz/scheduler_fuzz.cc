@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "sched/sampled.h"
 #include "sched/scheduler.h"
 #include "sim/checker.h"
 #include "sim/fake_stage.h"
@@ -16,6 +17,7 @@ namespace {
 using namespace sched;
 
 constexpr std::uint32_t kLayers = 6;
+constexpr std::uint32_t kVocabulary = 3;  // text that repeats itself: drafts that come true
 constexpr std::size_t kNodes = 5;
 constexpr std::size_t kEventsMax = 2000;
 
@@ -41,7 +43,7 @@ plan::ModelShape shape() {
 
 class World {
  public:
-  World() : scheduler_(shape(), limits()), checker_(kLayers, limits()) { checker_.allow_step_errors(); }
+  World() : scheduler_(shape(), limits()), checker_(kLayers, limits(), kVocabulary) { checker_.allow_step_errors(); }
 
   void happen(std::uint8_t what, std::uint8_t which) {
     now_ += Duration(which * 1000);
@@ -87,7 +89,7 @@ class World {
 
   // One of the newest steps, or (rarely) one that never was.
   SendStep step(std::uint8_t which) const {
-    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}};
+    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}, {}};
     return steps_[steps_.size() - 1 - which % std::min<std::size_t>(steps_.size(), 6)];
   }
   void done(std::uint8_t which) {
@@ -97,13 +99,13 @@ class World {
   }
   void sampled(std::uint8_t which) {
     const SendStep of = step(which);
-    for (const Row& row : of.rows) {
-      if (row.logits == 0) continue;
-      const auto& [prompt, answer] = answers_.at(row.request);
-      const std::size_t at = row.position + 1 - prompt;
+    const auto choose = [&](std::size_t i) {
+      const auto& [prompt, answer] = answers_.at(of.rows[i].request);
+      const std::size_t at = of.rows[i].position + 1 - prompt;
       const bool ends = at >= answer.tokens.size();
-      tell(TokenSampled{of.epoch, of.step, row.request, ends ? 0 : answer.tokens[at], ends});
-    }
+      return std::optional(ChosenToken{ends ? 0 : answer.tokens[at], ends});
+    };
+    for (TokenSampled& sampled : sample_rows(of.epoch, of.step, of.rows, choose)) tell(std::move(sampled));
   }
   void step_fails(std::uint8_t which) {
     const SendStep of = step(which);
@@ -117,8 +119,9 @@ class World {
     const std::size_t context = limits().settings.context_tokens_max;
     if (!arrived.prompt.empty() && arrived.prompt.size() < context && arrived.tokens_max > 0) {
       const auto most = std::min<std::size_t>(arrived.tokens_max, context - arrived.prompt.size());
-      answers_[arrived.request] = {arrived.prompt.size(),
-                                   sim::answer_alone(kLayers, arrived.prompt, static_cast<std::uint32_t>(most))};
+      answers_[arrived.request] = {
+          arrived.prompt.size(),
+          sim::answer_alone(kLayers, arrived.prompt, static_cast<std::uint32_t>(most), kVocabulary)};
     }
     tell(arrived);
   }

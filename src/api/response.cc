@@ -184,6 +184,8 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"tokens_per_second", status.tokens_per_second},
                   {"tokens_generated", status.tokens_generated},
                   {"tokens_prompt", status.tokens_prompt},
+                  {"drafts_sent", status.drafts_sent},
+                  {"drafts_accepted", status.drafts_accepted},
                   {"step_totals",
                    {{"steps", status.step_totals.steps},
                     {"hops", status.step_totals.hops},

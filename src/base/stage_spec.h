@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/ids.h"
+
 namespace shoal {
 
 using Token = std::int32_t;  // an index into the model's vocabulary
@@ -74,6 +76,13 @@ struct ExactnessReport {
   bool exact = false;
   std::string reason;  // one line: how it was proven, or why it is not exact
   bool operator==(const ExactnessReport&) const = default;
+};
+
+// Positions from `length` on are dropped from a sequence's KV: drafts that were wrong.
+struct Truncation {
+  SequenceId sequence;
+  std::uint32_t length = 0;
+  bool operator==(const Truncation&) const = default;
 };
 
 // Bytes as measured from the loaded stage.

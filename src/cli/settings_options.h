@@ -15,6 +15,7 @@ struct SettingsOptions {
   std::uint32_t kv_tokens = 0;  // 0: as many as `context`
   std::string kv_type = "f16";
   std::string exact = "auto";
+  std::uint32_t draft_tokens = 8;
 
   void add_to(CLI::App& app) {
     app.add_option("--context", context, "Longest sequence in tokens, prompt and answer together")
@@ -31,6 +32,10 @@ struct SettingsOptions {
     app.add_option("--exact", exact,
                    "Exact answers whatever the shoal does: auto (wherever that costs under 10 %), on, off")
         ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->capture_default_str();
+    app.add_option("--draft-tokens", draft_tokens,
+                   "Most tokens guessed ahead where text repeats itself and it pays; the answer is the same (0: none)")
+        ->check(CLI::Range(0u, 16u))
         ->capture_default_str();
   }
 

@@ -74,6 +74,10 @@ void print_status(const json& status) {
               status.value("kv_tokens_total", 0ull));
   std::printf("  speed      %.1f tokens/s over the last 10 s; %llu generated since the start\n",
               status.value("tokens_per_second", 0.0), status.value("tokens_generated", 0ull));
+  if (const auto drafts = status.value("drafts_sent", 0ull); drafts > 0) {
+    const auto accepted = status.value("drafts_accepted", 0ull);
+    std::printf("  drafts     %llu of %llu tokens guessed ahead were right\n", accepted, drafts);
+  }
   if (status["plan"].is_object()) {
     print_stages(status["plan"]);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());

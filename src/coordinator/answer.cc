@@ -27,13 +27,7 @@ Answer::Answer(const model::Vocabulary& vocabulary, CompletionRequest request, s
       submitted_(now),
       last_token_(now) {}
 
-Result<Answer::Choice> Answer::choose(const model::Logits& logits) {
-  if (logits.candidates.empty()) return Error{ErrorCode::kCorrupt, "the last stage sent no logits"};
-  for (const auto& candidate : logits.candidates) {
-    if (candidate.token < 0 || static_cast<std::uint32_t>(candidate.token) >= vocabulary_.size()) {
-      return Error{ErrorCode::kCorrupt, "the last stage sent a token that the vocabulary does not have"};
-    }
-  }
+Answer::Choice Answer::choose(const model::Logits& logits) {
   std::size_t chosen = sampler_.sample(logits);
   std::optional<TokenLogprobs> logprobs;
   if (request_.logprobs) logprobs = TextStream::logprobs_of(vocabulary_, logits, chosen, *request_.logprobs);
@@ -51,7 +45,7 @@ void Answer::admitted(Time now) {
 void Answer::token_emitted(Time now) {
   if (!first_token_) first_token_ = now;
   last_token_ = now;
-  sink_->on_tokens(std::exchange(pending_, {}));
+  if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
 }
 
 void Answer::end(FinishReason reason, Time now) {

@@ -18,9 +18,9 @@ class Answer {
     Token token = 0;
     bool ends = false;  // end of generation, or a stop string is complete
   };
-  // Chooses the next token. Called once a position, in order: the sampler's random state moves on.
-  // kCorrupt: the stage sent no candidate, or a token outside the vocabulary.
-  Result<Choice> choose(const model::Logits& logits);
+  // Chooses the next token. Called once a position, in order: the sampler's random state moves on. `logits` has at
+  // least one candidate, and all are in the vocabulary.
+  Choice choose(const model::Logits& logits);
 
   void admitted(Time now);  // its first row was sent
   void token_emitted(Time now);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "model/weight_types.h"
 #include "net/join_link.h"
+#include "sched/sampled.h"
 
 namespace shoal::coordinator {
 namespace {
@@ -18,18 +19,25 @@ bool overlap(LayerRange a, LayerRange b) {
   return a.first < b.last && b.first < a.last;
 }
 
-// The candidates of a StepResult. kCorrupt when the counts and the raw bytes do not fit together.
-Result<std::vector<model::Logits>> read_logits(const wire::StepResult& result, const Bytes& raw) {
+// The candidates of a StepResult, each row with at least one and all of them in the vocabulary. kCorrupt: it has no
+// candidate, another token, or counts and raw bytes that do not fit together.
+Result<std::vector<model::Logits>> read_logits(const wire::StepResult& result, const Bytes& raw,
+                                               std::uint32_t vocabulary_size) {
   std::vector<model::Logits> all;
   std::size_t at = 0;
   for (std::size_t i = 0; i < result.candidate_counts.size(); ++i) {
     std::size_t count = result.candidate_counts[i];
+    if (count == 0) return Error{ErrorCode::kCorrupt, "the last stage sent no logits"};
     if (count > (raw.size() - at) / 8) return Error{ErrorCode::kCorrupt, "a step result is shorter than it says"};
     model::Logits logits;
     logits.log_sum_exp = result.log_sum_exps[i];
     logits.candidates.resize(count);
     for (std::size_t k = 0; k < count; ++k) {
-      logits.candidates[k] = {load_le<Token>(&raw[at + 4 * k]), load_le<float>(&raw[at + 4 * (count + k)])};
+      const auto token = load_le<Token>(&raw[at + 4 * k]);
+      if (token < 0 || static_cast<std::uint32_t>(token) >= vocabulary_size) {
+        return Error{ErrorCode::kCorrupt, "the last stage sent a token that the vocabulary does not have"};
+      }
+      logits.candidates[k] = {token, load_le<float>(&raw[at + 4 * (count + k)])};
     }
     at += 8 * count;
     all.push_back(std::move(logits));
@@ -186,17 +194,16 @@ void Coordinator::send_step(sched::SendStep action) {
   step.to_stage = action.stage;
   step.has_tokens = !action.rows.empty();
   step.frees = std::move(action.frees);
+  step.truncations = std::move(action.truncations);
   step.rows.reserve(action.rows.size());
-  std::vector<std::uint64_t> wanting;
   for (const auto& row : action.rows) {
     step.rows.push_back({row.sequence, row.position, row.token, row.logits});
-    if (row.logits != 0) wanting.push_back(row.request);
     if (row.position == 0) {
       if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(clock_.now());
     }
   }
   last_step_ = clock_.now();
-  steps_[action.step] = {std::move(wanting), last_step_};
+  steps_[action.step] = {std::move(action.rows), last_step_};
   if (!links_warm_) doze_links();
   cluster_.send(action.node, step);
 }
@@ -326,31 +333,37 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   if (result.epoch != plan_.epoch || plan_.stages.empty() || plan_.stages.back().node != node) return;
   auto step = steps_.extract(result.step);
   if (step.empty()) return;
-  const auto& wanting = step.mapped().wanting;
-  count_step(result, step.mapped().sent);
-  auto logits = read_logits(result, raw);
-  if (logits.ok() && logits->size() != wanting.size()) {
+  const std::vector<sched::Row>& rows = step.mapped().rows;
+  const Duration way = clock_.now() - step.mapped().sent;
+  count_step(result, way);
+  auto logits = read_logits(result, raw, model_.vocabulary().size());
+  std::vector<std::size_t> index_of(rows.size());  // of a row's logits
+  std::size_t wanted = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    index_of[i] = wanted;
+    wanted += rows[i].logits != 0;
+  }
+  if (logits.ok() && logits->size() != wanted) {
     logits = Error{ErrorCode::kCorrupt, "the last stage answered for another number of rows"};
   }
   if (!logits.ok())
     return feed(sched::StepFailed{result.epoch, result.step, logits.error().code, logits.error().message});
-  std::vector<sched::TokenSampled> sampled;
-  for (std::size_t i = 0; i < wanting.size(); ++i) {
-    auto answer = answers_.find(wanting[i]);
-    if (answer == answers_.end()) continue;  // cancelled while the step was on its way
-    auto choice = answer->second->choose((*logits)[i]);
-    if (!choice.ok())
-      return feed(sched::StepFailed{result.epoch, result.step, choice.error().code, choice.error().message});
-    sampled.push_back({result.epoch, result.step, wanting[i], choice->token, choice->ends});
-  }
-  feed(sched::StepDone{result.epoch, result.step});
-  for (auto& token : sampled) feed(token);
+  auto sampled = sched::sample_rows(result.epoch, result.step, rows, [&](std::size_t i) {
+    const auto answer = answers_.find(rows[i].request);  // none: cancelled while the step was on its way
+    if (answer == answers_.end()) return std::optional<sched::ChosenToken>();
+    const auto choice = answer->second->choose((*logits)[index_of[i]]);
+    return std::optional(sched::ChosenToken{choice.token, choice.ends});
+  });
+  Duration queued{};
+  for (const auto& time : result.times) queued += std::chrono::microseconds(time.queue_us);
+  feed(sched::StepDone{result.epoch, result.step, std::max(way - queued, Duration(1))});
+  for (auto& tokens : sampled) feed(std::move(tokens));
 }
 
-void Coordinator::count_step(const wire::StepResult& result, Time sent) {
+void Coordinator::count_step(const wire::StepResult& result, Duration way) {
   ++step_totals_.steps;
   step_totals_.hops += result.times.size() + 1;
-  step_totals_.way_us += static_cast<std::uint64_t>((clock_.now() - sent).count());
+  step_totals_.way_us += static_cast<std::uint64_t>(way.count());
   for (const auto& time : result.times) {
     step_totals_.queue_us += time.queue_us;
     step_totals_.compute_us += time.compute_us;

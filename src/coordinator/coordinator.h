@@ -80,7 +80,7 @@ class Coordinator final : public CompletionService {
   void on_frame(const NodeId& node, wire::Frame frame);
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
-  void count_step(const wire::StepResult& result, Time sent);
+  void count_step(const wire::StepResult& result, Duration way);
   void on_link_report(const wire::LinkReport& report);
   StageRecord* own_stage(const NodeId& node, StageId stage);
   void doze_links();
@@ -108,7 +108,7 @@ class Coordinator final : public CompletionService {
   std::map<StageId, StageRecord> stages_;
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
   struct StepInFlight {
-    std::vector<std::uint64_t> wanting;  // requests that want a token, in row order
+    std::vector<sched::Row> rows;
     Time sent;
   };
   std::unordered_map<StepId, StepInFlight> steps_;  // of the current epoch

@@ -101,6 +101,8 @@ ClusterStatus Coordinator::status() const {
   status.tokens_per_second = token_rate_.per_second(now);
   status.tokens_generated = tokens_generated_;
   status.tokens_prompt = tokens_prompt_;
+  status.drafts_sent = snapshot.drafts_sent;
+  status.drafts_accepted = snapshot.drafts_accepted;
   status.step_totals = step_totals_;
   status.relayed_bytes = cluster_.relayed_bytes();
   status.uptime_s = static_cast<double>((now - started_).count()) / 1e6;

@@ -86,8 +86,12 @@ class CoordinatorTest : public ::testing::Test {
     ASSERT_TRUE(run_until([&] { return coordinator_->status().state == ClusterState::kServing; }));
   }
   std::shared_ptr<Heard> submit(std::uint32_t tokens_max, CompletionHandle* handle = nullptr) {
+    return submit_prompt({1, 2, 3}, tokens_max, handle);
+  }
+  std::shared_ptr<Heard> submit_prompt(std::vector<Token> prompt, std::uint32_t tokens_max,
+                                       CompletionHandle* handle = nullptr) {
     CompletionRequest request;
-    request.prompt = {1, 2, 3};
+    request.prompt = std::move(prompt);
     request.sampling.temperature = 0;
     request.tokens_max = tokens_max;
     request.logprobs = 0;
@@ -109,6 +113,19 @@ class CoordinatorTest : public ::testing::Test {
     store_le(raw.data(), token);
     store_le(raw.data() + 4, 1.0f);
     return {result, raw};
+  }
+  // One candidate for each row: `tokens`, and token 0 for those that are left.
+  void send_answers(const wire::Step& to, std::vector<Token> tokens) {
+    tokens.resize(to.rows.size());
+    wire::StepResult result{to.epoch, to.step, {}, {}, {}};
+    Bytes raw(8 * tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      result.candidate_counts.push_back(1);
+      result.log_sum_exps.push_back(2.0);
+      store_le(raw.data() + 8 * i, tokens[i]);
+      store_le(raw.data() + 8 * i + 4, 1.0f);
+    }
+    a_.send(result, raw);
   }
   void send_answer(const wire::Step& to, Token token) {
     auto [result, raw] = answer(to, token);
@@ -320,6 +337,51 @@ TEST_F(CoordinatorTest, ExactKernelsThatCostTooMuchAreLeftAndStatusSaysSo) {
   const auto status = coordinator_->status();
   EXPECT_FALSE(status.exact);
   EXPECT_THAT(status.exactness, ::testing::HasSubstr("would cost 34 %; --exact on takes them"));
+}
+
+// Goal: candidates that cannot be are the step's failure, before any of them is sampled: the epoch ends, and the answer
+// begins again from its tokens.
+TEST_F(CoordinatorTest, LogitsThatCannotBeFailTheStep) {
+  for (const int kind : {0, 1, 2}) {
+    SCOPED_TRACE(kind);
+    coordinator_.reset();
+    SetUp();
+    asks_for_cost_ = kind == 0;
+    serve();
+    auto heard = submit(1);
+    const wire::Step sent = step(0);
+    auto [result, raw] = answer(sent, kind == 0 ? -1 : 1 << 30);
+    if (kind == 2) {
+      result.candidate_counts = {0};
+      raw.clear();
+    }
+    a_.send(result, raw);
+    const wire::Step again = step(1);
+    EXPECT_GT(again.epoch.value, sent.epoch.value);
+    EXPECT_EQ(again.rows.size(), sent.rows.size());
+    send_answer(again, 7);
+    ASSERT_TRUE(run_until([&] { return heard->ended(); }));
+    EXPECT_FALSE(heard->error.has_value());
+    EXPECT_EQ(heard->tokens, (std::vector<Token>{7}));
+  }
+}
+
+// Goal: a prompt that repeats itself brings drafts; those that come true are heard, and the rest is truncated.
+TEST_F(CoordinatorTest, DraftsThatComeTrueAreHeard) {
+  serve();
+  auto heard = submit_prompt({1, 2, 3, 4, 5, 1, 2}, 16);
+  send_answer(step(0), 3);
+  const wire::Step drafted = step(1);
+  ASSERT_GE(drafted.rows.size(), 2u);
+  EXPECT_EQ(drafted.rows[0].token, 3);
+  EXPECT_EQ(drafted.rows[1].token, 4);
+  send_answers(drafted, {4, 9});  // 4 was right, 9 was not 5
+  const wire::Step next = step(2);
+  EXPECT_EQ(heard->tokens, (std::vector<Token>{3, 4, 9}));
+  EXPECT_EQ(next.rows[0].token, 9);
+  EXPECT_EQ(next.rows[0].position, 9u);
+  EXPECT_EQ(next.truncations.size(), drafted.rows.size() > 2 ? 1u : 0u);
+  EXPECT_EQ(coordinator_->status().drafts_accepted, 1u);
 }
 
 }  // namespace

@@ -104,6 +104,8 @@ struct ClusterStatus {
   double tokens_per_second = 0;        // generated, over the last 10 s, all sequences
   std::uint64_t tokens_generated = 0;  // since the coordinator started
   std::uint64_t tokens_prompt = 0;
+  std::uint64_t drafts_sent = 0;  // tokens guessed ahead (sched/drafting.h), and those that came true
+  std::uint64_t drafts_accepted = 0;
   StepTotals step_totals;
   std::uint64_t relayed_bytes = 0;  // frames carried between nodes that reach each other through the coordinator only
   double uptime_s = 0;

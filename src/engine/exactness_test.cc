@@ -195,6 +195,63 @@ TEST(ExactnessOverTime, LongContextsAreTheSameOnOneAndTwoThreads) {
   }
 }
 
+// Drafts: rows of tokens that turn out wrong, in company and alone, dropped again: the next rows have the bits of a
+// sequence that never had them.
+TEST(ExactnessOverTime, TruncatedDraftsLeaveNoTrace) {
+  for (const char* architecture : {"llama", "gemma3"}) {
+    const auto file = make_tiny_model(architecture, "Q4_0");
+    Reference reference(file);
+    const std::vector<Expected> expected = {expect(reference, 1), expect(reference, 2)};
+    Pipeline pipeline(file, 2, exact_options());
+    prefill(pipeline, {1}, expected[0], 63);
+    prefill(pipeline, {2}, expected[1], 17);
+    for (std::size_t i = 0; i < kNewTokens; ++i) {
+      std::vector<Row> rows;
+      const auto position = static_cast<std::uint32_t>(kPromptTokens + i);
+      const std::size_t companions = i % 3 == 2 ? 1 : 2;  // alone its cells are at the top, in company below it
+      for (std::size_t s = 0; s < companions; ++s) {
+        rows.push_back({{s + 1}, position, expected[s].tokens[i], kAllLogits});
+        for (std::uint32_t draft = 1; draft <= 1 + i % 4; ++draft) {
+          rows.push_back({{s + 1}, position + draft, static_cast<Token>(100 * draft + i), kAllLogits});
+        }
+      }
+      const auto logits = pipeline.step(rows);
+      ASSERT_EQ(logits.size(), rows.size());
+      for (std::size_t s = 0; s < companions; ++s) {
+        check_row(logits[s * (2 + i % 4)], expected[s].logits[i + 1], "row before drafts");
+        for (std::size_t stage = 0; stage < pipeline.size(); ++stage) {
+          ASSERT_TRUE(pipeline[stage].truncate_sequence({s + 1}, position + 1).ok());
+          EXPECT_EQ(pipeline[stage].next_position({s + 1}), position + 1);
+        }
+      }
+      if (companions == 1) decode(pipeline, {{2}}, {expected[1]}, i);
+    }
+  }
+}
+
+// Goal: truncations are not what fills the KV: drafts come and go a hundred times in one that hardly holds the text.
+TEST(ExactnessOverTime, TruncatedCellsAreUsedAgain) {
+  const auto file = make_tiny_model("llama", "Q4_0");
+  auto options = exact_options();
+  options.settings.kv_tokens_total = 192;
+  options.settings.context_tokens_max = 192;
+  auto stage = load_stage(file, true, true, options);
+  ASSERT_TRUE(stage->step({rows_of({1}, 0, prompt_of(60, 1), false), {}}).ok());
+  ASSERT_TRUE(stage->step({rows_of({2}, 0, prompt_of(50, 2), false), {}}).ok());
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    std::vector<Row> rows = rows_of({1}, 60, prompt_of(20, i), false);
+    const auto others = rows_of({2}, 50, prompt_of(20, i + 1), false);
+    rows.insert(rows.end(), others.begin(), others.end());
+    const auto output = stage->step({rows, {}});
+    ASSERT_TRUE(output.ok()) << i << ": " << output.error().message;
+    ASSERT_TRUE(stage->truncate_sequence({1}, 60).ok());
+    ASSERT_TRUE(stage->truncate_sequence({2}, 50).ok());
+  }
+  EXPECT_FALSE(stage->truncate_sequence({1}, 60).ok()) << "nothing to drop";
+  EXPECT_FALSE(stage->truncate_sequence({1}, 0).ok());
+  EXPECT_FALSE(stage->truncate_sequence({3}, 1).ok());
+}
+
 TEST(ExactnessOverTime, Q8KvIsExactToo) {
   const auto file = make_tiny_model("llama", "Q4_0");
   Reference reference(file, KvType::kQ8_0);

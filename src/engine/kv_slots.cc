@@ -56,6 +56,23 @@ void KvSlots::appended(SequenceId sequence, std::uint32_t rows) {
   occupied_ += rows;
 }
 
+void KvSlots::truncate(SequenceId sequence, std::uint32_t length) {
+  Sequence& held = sequences_.at(sequence);
+  SHOAL_ASSERT(length <= held.length);
+  const std::uint32_t dropped = held.length - length;
+  if (dropped == 0) return;
+  const auto position = static_cast<std::int32_t>(length);
+  if (top_.sequence == sequence && top_.rows >= dropped) {
+    instance_.truncate_slot(held.slot, position);
+    occupied_ -= dropped;
+    top_.rows -= dropped;
+  } else {
+    instance_.hand_over_tail(held.slot, position, graveyard_);
+  }
+  living_ -= dropped;
+  held.length = length;
+}
+
 void KvSlots::close_empty(SequenceId sequence) {
   const auto found = sequences_.find(sequence);
   SHOAL_ASSERT(found != sequences_.end() && found->second.length == 0);
@@ -66,6 +83,7 @@ void KvSlots::close_empty(SequenceId sequence) {
 void KvSlots::free(SequenceId sequence) {
   const auto found = sequences_.find(sequence);
   if (found == sequences_.end()) return;
+  if (top_.sequence == sequence) top_ = {};
   instance_.hand_over_slot(found->second.slot, graveyard_);
   living_ -= found->second.length;
   free_slots_.push_back(found->second.slot);
@@ -84,6 +102,7 @@ Status KvSlots::restore(SequenceId sequence, std::uint32_t length, ByteSpan payl
     return restored;
   }
   appended(sequence, length);
+  top_ = {};
   return {};
 }
 
@@ -101,6 +120,7 @@ Status KvSlots::compact() {
   }
   instance_.clear_kv();
   living_ = occupied_ = 0;
+  top_ = {};
   Status result;
   for (Saved& each : saved) {
     auto restored = instance_.restore_slot(each.held.slot, each.payload);

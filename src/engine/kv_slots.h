@@ -2,9 +2,10 @@
 //
 // Attention sums over a sequence's cells in the order they lie in, so equal bits need every sequence's cells ascending
 // in position order, whatever other sequences did. llama.cpp fills holes, which would break that; so there are no
-// holes: the cells of a freed sequence go to a graveyard slot and stay occupied, new rows always go to the top, and
-// when the graveyard is large or in the way, all living sequences are copied out, the KV is emptied, and they are
-// copied back one after the other (a memory copy; for that moment the living KV exists twice).
+// holes: the cells of a freed sequence, and those that a truncation drops below the top, go to a graveyard slot and
+// stay occupied (dropped cells at the very top are free again), new rows always go to the top, and when the graveyard
+// is large or in the way, all living sequences are copied out, the KV is emptied, and they are copied back one after
+// the other (a memory copy; for that moment the living KV exists twice).
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,10 @@ class KvSlots {
   Status reserve(std::uint32_t rows);
   // After a successful eval.
   void appended(SequenceId sequence, std::uint32_t rows);
+  // The topmost `rows` cells are this sequence's newest rows.
+  void note_top(SequenceId sequence, std::uint32_t rows) { top_ = {sequence, rows}; }
+  // Drops the positions from `length` on; `length` is not more than it has.
+  void truncate(SequenceId sequence, std::uint32_t length);
   // Takes a sequence out again that holds no rows.
   void close_empty(SequenceId sequence);
   void free(SequenceId sequence);
@@ -51,6 +56,11 @@ class KvSlots {
   std::int32_t graveyard_;
   std::vector<std::int32_t> free_slots_;  // the smallest at the back
   std::unordered_map<SequenceId, Sequence> sequences_;
+  struct Top {
+    SequenceId sequence;
+    std::uint32_t rows = 0;
+  };
+  Top top_;                     // rows 0: not known whose cells are at the top
   std::uint32_t living_ = 0;    // cells of sequences
   std::uint32_t occupied_ = 0;  // those and the graveyard's: the next row goes to this cell
 };

@@ -260,8 +260,12 @@ void LlamaInstance::truncate_slot(std::int32_t slot, std::int32_t position) {
 }
 
 void LlamaInstance::hand_over_slot(std::int32_t from, std::int32_t to) {
-  llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, -1, -1);
-  llama_memory_seq_rm(llama_get_memory(context_.get()), from, -1, -1);
+  hand_over_tail(from, -1, to);
+}
+
+void LlamaInstance::hand_over_tail(std::int32_t from, std::int32_t position, std::int32_t to) {
+  llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, position, -1);
+  llama_memory_seq_rm(llama_get_memory(context_.get()), from, position, -1);
 }
 
 void LlamaInstance::clear_kv() {

@@ -73,6 +73,8 @@ class LlamaInstance {
   void truncate_slot(std::int32_t slot, std::int32_t position);
   // The rows of `from` belong to `to` as well, then no longer to `from`: cells stay occupied.
   void hand_over_slot(std::int32_t from, std::int32_t to);
+  // The same of the cells from this position on.
+  void hand_over_tail(std::int32_t from, std::int32_t position, std::int32_t to);
   void clear_kv();
 
   std::uint32_t kv_cells() const;

@@ -45,10 +45,21 @@ class LoadedStage final : public Stage {
       return Error(done.error());
     }
     for (const Part& part : parts) slots_.appended(part.sequence, part.rows);
+    slots_.note_top(input.rows.back().sequence, rows_at_end(input.rows));
     return output;
   }
 
   void free_sequence(SequenceId sequence) override { slots_.free(sequence); }
+
+  Status truncate_sequence(SequenceId sequence, std::uint32_t length) override {
+    const auto* held = slots_.find(sequence);
+    if (held == nullptr || length == 0 || length >= held->length) {
+      return invalid(fmt::format("sequence {} has {} positions here and cannot be cut to {}", sequence.value,
+                                 held == nullptr ? 0 : held->length, length));
+    }
+    slots_.truncate(sequence, length);
+    return {};
+  }
 
   std::uint32_t next_position(SequenceId sequence) const override {
     const auto* held = slots_.find(sequence);
@@ -95,6 +106,13 @@ class LoadedStage final : public Stage {
 
   KvShape kv_shape(std::uint32_t next_position) const {
     return {layer_count(), embedding_length(), options_.settings.kv_type, next_position};
+  }
+
+  // How many of the last rows are of the last row's sequence.
+  static std::uint32_t rows_at_end(std::span<const Row> rows) {
+    std::uint32_t count = 0;
+    while (count < rows.size() && rows[rows.size() - 1 - count].sequence == rows.back().sequence) ++count;
+    return count;
   }
 
   static Part* find_part(std::vector<Part>& parts, SequenceId sequence) {

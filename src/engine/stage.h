@@ -64,7 +64,10 @@ class Stage {
   // them stays.
   virtual Result<StepOutput> step(const StepInput& input) = 0;
 
-  virtual void free_sequence(SequenceId sequence) = 0;                 // unknown: nothing happens
+  virtual void free_sequence(SequenceId sequence) = 0;  // unknown: nothing happens
+  // Drops the positions from `length` on, as if they had never been there. kInvalidArgument: an unknown sequence, or
+  // one that is not longer: nothing was changed.
+  virtual Status truncate_sequence(SequenceId sequence, std::uint32_t length) = 0;
   virtual std::uint32_t next_position(SequenceId sequence) const = 0;  // 0 for an unknown sequence
 
   // KV of one sequence, to continue it in another stage of the same range, settings and kernel family. kNotFound:

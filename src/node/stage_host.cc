@@ -89,8 +89,16 @@ void StageHost::run() {
 void StageHost::compute(engine::Stage& stage, Queued queued) {
   auto start = SteadyClock::now();
   for (SequenceId sequence : queued.job.frees) stage.free_sequence(sequence);
+  Status truncated;
+  for (const Truncation& each : queued.job.truncations) {
+    if (truncated.ok()) truncated = stage.truncate_sequence(each.sequence, each.length);
+  }
   Result<engine::StepOutput> output = engine::StepOutput{};
-  if (!queued.job.rows.empty()) output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
+  if (!truncated.ok()) {
+    output = truncated.error();
+  } else if (!queued.job.rows.empty()) {
+    output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
+  }
   // std::function wants copyable callables, so the outcome travels in a shared pointer.
   auto outcome = std::make_shared<StepOutcome>(
       StepOutcome{std::move(queued.job), std::move(output), since(queued.at, start), since(start, SteadyClock::now())});

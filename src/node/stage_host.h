@@ -42,8 +42,9 @@ struct StepJob {
   Epoch epoch;
   StepId step;
   std::vector<engine::Row> rows;
-  std::vector<SequenceId> frees;  // dropped before the rows are computed
-  Bytes hidden;                   // f32, rows x embedding_length; empty on the first stage
+  std::vector<SequenceId> frees;        // dropped before the rows are computed
+  std::vector<Truncation> truncations;  // then
+  Bytes hidden;                         // f32, rows x embedding_length; empty on the first stage
 };
 
 struct StepOutcome {

@@ -1,6 +1,7 @@
 #include "sched/pipeline.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace shoal::sched {
 
@@ -17,6 +18,8 @@ void Pipeline::close(const SequenceOrder& live) {
     sequence->due = false;
     sequence->awaiting = {};
     sequence->sampling = false;
+    sequence->drafts.clear();
+    sequence->to_be_truncated = false;
   }
 }
 
@@ -25,6 +28,7 @@ void Pipeline::open(const PlannedPlan& plan, bool keeps_kv) {
   first_node_ = plan.stages.front().node;
   first_stage_ = plan.stages.front().stage;
   stages_ = plan.stages.size();
+  cost_ = {};
   if (!keeps_kv) resident_.clear();
   frees_.assign(resident_.begin(), resident_.end());
 }
@@ -33,10 +37,21 @@ void Pipeline::add(Sequence& sequence) {
   prefilling_.emplace(sequence.arrival, &sequence);
 }
 
-void Pipeline::sampled(Sequence& sequence) {
+void Pipeline::leave(Sequence& sequence) {
   if (sequence.sampling) --sampling_;
   sequence.sampling = false;
   sequence.awaiting = {};
+}
+
+void Pipeline::sampled(Sequence& sequence, std::size_t count) {
+  leave(sequence);
+  const std::size_t drafts = sequence.drafts.size();
+  if (drafts == 0) return sequence.acceptance.not_tried();
+  sequence.acceptance.tried(drafts, count - 1);
+  drafts_accepted_ += count - 1;
+  sequence.to_be_truncated = count <= drafts;
+  sequence.sent -= static_cast<std::uint32_t>(drafts + 1 - count);
+  sequence.drafts.clear();
 }
 
 void Pipeline::token(Sequence& sequence) {
@@ -45,7 +60,7 @@ void Pipeline::token(Sequence& sequence) {
 }
 
 void Pipeline::remove(Sequence& sequence) {
-  sampled(sequence);
+  leave(sequence);
   if (sequence.prefilling) {
     prefilling_.erase(sequence.arrival);
   } else {
@@ -57,8 +72,8 @@ void Pipeline::remove(Sequence& sequence) {
 
 bool Pipeline::form(Time now, SendStep& step) {
   if (in_flight_.size() > stages_ || sampling_ > 0) return false;
-  step = {epoch_, {}, first_node_, first_stage_, {}, {}};
-  InFlight flight{now, {}, {}, false, false};
+  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}};
+  InFlight flight{now, {}, {}, false, false, 0};
   take_suspect(step, flight);
   if (!flight.suspect) {
     take_decode_rows(step, flight);
@@ -71,6 +86,7 @@ bool Pipeline::form(Time now, SendStep& step) {
   for (const Row& row : step.rows) {
     if (flight.requests.empty() || flight.requests.back() != row.request) flight.requests.push_back(row.request);
   }
+  flight.rows = step.rows.size();
   step.frees.swap(frees_);
   flight.frees = step.frees;
   decode_steps_in_flight_ += flight.decodes;
@@ -99,8 +115,23 @@ void Pipeline::take_decode_rows(SendStep& step, InFlight& flight) {
     due_.pop_front();
     sequence.due = false;
     append_row(sequence, true, step);
+    append_drafts(sequence, rows, rows - 1 - i, step);
   }
   flight.decodes = true;
+}
+
+void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::size_t to_come, SendStep& step) {
+  const std::size_t left = sequence.tokens_max - sequence.emitted() - 1;  // the answer's last token needs no row
+  const std::size_t room = limits_.rows_per_step_max - step.rows.size() - to_come;
+  const std::size_t most = std::min({std::size_t{limits_.draft_tokens_max}, left, room});
+  if (most == 0) return;
+  const std::size_t count = best_draft_count(cost_, sequence.acceptance.rate(), decode_rows, most);
+  if (count == 0) return;
+  sequence.drafts = sequence.lookup.find(sequence.tokens, count);
+  for (const Token draft : sequence.drafts) {
+    step.rows.push_back({sequence.id, sequence.request, sequence.sent++, draft, sequence.logits_wanted});
+  }
+  drafts_sent_ += sequence.drafts.size();
 }
 
 void Pipeline::take_prompt_rows(SendStep& step) {
@@ -129,13 +160,18 @@ void Pipeline::take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep
 
 void Pipeline::append_row(Sequence& sequence, bool wants_logits, SendStep& step) {
   if (wants_logits) sequence.awaiting = {steps_ + 1};  // the step being formed
+  if (std::exchange(sequence.to_be_truncated, false)) step.truncations.push_back({sequence.id, sequence.sent});
   step.rows.push_back({sequence.id, sequence.request, sequence.sent, sequence.tokens[sequence.sent],
                        wants_logits ? sequence.logits_wanted : 0});
   ++sequence.sent;
 }
 
-void Pipeline::done(StepId step, Sequences& sequences, Time now) {
+void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {
+  const StepId step = event.step;
   const auto found = in_flight_.find(step);
+  if (found->second.rows > 0) {
+    cost_.measured(found->second.rows, event.busy > Duration::zero() ? event.busy : now - found->second.sent_at);
+  }
   for (std::uint64_t request : found->second.requests) {
     Sequence* sequence = sequences.find(request);
     if (!sequence || sequence->awaiting != step) continue;

@@ -29,16 +29,17 @@ class Pipeline {
   // A new plan. `keeps_kv`: some stage has been loaded since before it, so what may be in its KV is freed first.
   void open(const PlannedPlan& plan, bool keeps_kv);
 
-  void add(Sequence& sequence);      // admitted: its prompt is to be sent
-  void token(Sequence& sequence);    // its newest token's row is due
-  void sampled(Sequence& sequence);  // the token it awaited is known
-  void remove(Sequence& sequence);   // it ends; its KV is freed with the next step
+  void add(Sequence& sequence);    // admitted: its prompt is to be sent
+  void token(Sequence& sequence);  // its newest token's row is due
+  // Tokens it awaited are known: `count` of its rows in that step stay, drafts behind them are dropped.
+  void sampled(Sequence& sequence, std::size_t count);
+  void remove(Sequence& sequence);  // it ends; its KV is freed with the next step
 
   // Fills `step` with what is due now and counts it as under way; false: nothing is due, or there is no room.
   bool form(Time now, SendStep& step);
 
   bool under_way(Epoch epoch, StepId step) const { return epoch == epoch_ && in_flight_.contains(step); }
-  void done(StepId step, Sequences& sequences, Time now);
+  void done(const StepDone& event, Sequences& sequences, Time now);
   const std::vector<std::uint64_t>& requests_of(StepId step) const { return in_flight_.at(step).requests; }
 
   std::size_t steps_in_flight() const { return in_flight_.size(); }
@@ -46,6 +47,8 @@ class Pipeline {
   std::optional<Time> deadline() const;  // when the oldest step counts as lost; none with nothing under way
   bool kv_can_be_freed() const { return resident_.size() <= kFreesPerStepMax; }
   Epoch epoch() const { return epoch_; }
+  std::uint64_t drafts_sent() const { return drafts_sent_; }
+  std::uint64_t drafts_accepted() const { return drafts_accepted_; }
 
  private:
   struct InFlight {
@@ -54,6 +57,7 @@ class Pipeline {
     std::vector<SequenceId> frees;
     bool decodes = false;
     bool suspect = false;
+    std::size_t rows = 0;
   };
 
   void take_suspect(SendStep& step, InFlight& flight);
@@ -62,6 +66,9 @@ class Pipeline {
   // Appends up to `rows_max` of its prompt rows; takes it out of prefilling_ when they are all sent.
   void take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step);
   void append_row(Sequence& sequence, bool wants_logits, SendStep& step);
+  // Behind its decode row, one of `decode_rows` in the step, of which `to_come` follow.
+  void append_drafts(Sequence& sequence, std::size_t decode_rows, std::size_t to_come, SendStep& step);
+  void leave(Sequence& sequence);  // the step it awaits
 
   const Limits& limits_;
   Epoch epoch_;
@@ -77,8 +84,11 @@ class Pipeline {
   std::size_t decode_steps_in_flight_ = 0;
   std::size_t suspect_steps_in_flight_ = 0;
   Time last_done_;
-  std::vector<SequenceId> frees_;   // for the next step
-  std::set<SequenceId> resident_;   // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
+  std::vector<SequenceId> frees_;  // for the next step
+  std::set<SequenceId> resident_;  // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
+  StepCost cost_;                  // of this epoch
+  std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
+  std::uint64_t drafts_accepted_ = 0;
   std::uint64_t steps_ = 0;         // over all epochs
   std::uint64_t sequence_ids_ = 0;  // over all epochs
 };

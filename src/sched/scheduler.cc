@@ -80,7 +80,7 @@ void Scheduler::State::handle(const StageFailed& event, Time now) {
 void Scheduler::State::handle(const StepDone& event, Time now) {
   if (!pipeline.under_way(event.epoch, event.step)) return;
   failed_epochs = 0;
-  pipeline.done(event.step, sequences, now);
+  pipeline.done(event, sequences, now);
 }
 
 void Scheduler::State::handle(const StepFailed& event, Time now) {
@@ -120,11 +120,18 @@ void Scheduler::State::handle(const SequenceArrived& event, Time now) {
 void Scheduler::State::handle(const TokenSampled& event, Time) {
   Sequence* sequence = sequences.find(event.request);
   if (!sequence || event.epoch != pipeline.epoch() || !sequence->awaiting || sequence->awaiting != event.step) return;
-  pipeline.sampled(*sequence);
+  const auto& drafts = sequence->drafts;
+  if (event.tokens.empty() || event.tokens.size() > drafts.size() + 1 ||
+      !std::equal(event.tokens.begin(), event.tokens.end() - 1, drafts.begin())) {
+    return;
+  }
+  pipeline.sampled(*sequence, event.tokens.size());
   sequence->step_failures = 0;
+  for (std::size_t i = 0; i + (event.ends ? 1 : 0) < event.tokens.size(); ++i) {
+    sequence->tokens.push_back(event.tokens[i]);
+    actions.emplace_back(Emit{.request = event.request, .kind = EmitKind::kToken, .token = event.tokens[i]});
+  }
   if (event.ends) return finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kStop});
-  sequence->tokens.push_back(event.token);
-  actions.emplace_back(Emit{.request = event.request, .kind = EmitKind::kToken, .token = event.token});
   if (sequence->emitted() >= sequence->tokens_max) {
     return finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kLength});
   }
@@ -230,6 +237,8 @@ Snapshot Scheduler::snapshot() const {
   snapshot.sequences_live = static_cast<std::uint32_t>(state.sequences.live().size());
   snapshot.sequences_waiting = static_cast<std::uint32_t>(state.sequences.waiting().size());
   snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
+  snapshot.drafts_sent = state.pipeline.drafts_sent();
+  snapshot.drafts_accepted = state.pipeline.drafts_accepted();
   snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
   return snapshot;
 }

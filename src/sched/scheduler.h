@@ -7,13 +7,13 @@
 // epoch, unknown id, a repetition) changes nothing.
 //
 // Invariants, checked by the simulation:
-//  - For each sequence the rows sent through a pipeline have positions 0, 1, 2, ... without gap or repetition.
-//  - A row that wants logits is sent only after every earlier token of its sequence is known; at most one such row of a
-//    sequence is under way.
-//  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows, at most rows_per_step_max
-//  rows
-//    in a step, and at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each, reserved
-//    on admission) in its KV.
+//  - For each sequence the rows sent through a pipeline have positions 0, 1, 2, ... without gap or repetition, but for
+//    a step that truncates it first: then they go on from there.
+//  - A row that wants logits is sent only after every earlier token of its sequence is known, or in the same step as
+//    such a row, with drafts between them (drafting.h); rows of a sequence that want logits are in one step at most.
+//  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows; at most rows_per_step_max
+//    rows are in a step; at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each,
+//    reserved on admission) are in its KV.
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
 //  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
 //    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause.
@@ -26,8 +26,7 @@
 //
 // What happens when something breaks:
 //  - A node with a stage is lost: a new plan at once over who is left, whatever nodes_min says. None is feasible:
-//  stages
-//    stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
+//    stages stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
 //  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
 //  anew.
 //  - A step fails or does not come back: the same plan under a new epoch. Only the sequences in that step are blamed; a
@@ -60,6 +59,7 @@ struct Limits {
   StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
   std::uint32_t prompt_rows_per_step = 32;    // chunk of a prompt
+  std::uint32_t draft_tokens_max = 8;         // guessed ahead of a decode row, where that pays; 0: never
   std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
   Duration plan_wait_max =
       std::chrono::seconds(60);  // a live sequence without any feasible plan for so long ends with kUnavailable
@@ -95,6 +95,7 @@ struct StageFailed {
 struct StepDone {
   Epoch epoch;
   StepId step;
+  Duration busy{};  // through stages and links, without waiting in queues; 0: not known
 };
 // A stage could not compute the step (out of memory, rows out of order): the plan's KV cannot be trusted any more.
 struct StepFailed {
@@ -110,13 +111,14 @@ struct SequenceArrived {
   std::uint32_t tokens_max = 0;     // answer length limit, at least 1; clipped to what the context leaves
   std::uint32_t logits_wanted = 1;  // 1 .. : best n; UINT32_MAX: all
 };
-// The owner chose a token from the row's logits. `ends`: this token ends the generation (it is not emitted as text, and
-// no row is sent for it).
+// The owner chose tokens from the logits of a sequence's rows in this step, row after row: at least one, one more than
+// the drafts at the most, and each but the last is the draft that stood behind its row (SendStep). `ends`: the last one
+// ends the generation (it is not emitted as text, and no row is sent for it).
 struct TokenSampled {
   Epoch epoch;
   StepId step;
   std::uint64_t request = 0;
-  Token token = 0;
+  std::vector<Token> tokens;
   bool ends = false;
 };
 struct SequenceCancelled {
@@ -168,8 +170,9 @@ struct SendStep {
   StepId step;
   NodeId node;  // of the first stage
   StageId stage;
-  std::vector<Row> rows;          // may be empty when there are frees
-  std::vector<SequenceId> frees;  // KV to drop on every stage before the rows
+  std::vector<Row> rows;  // may be empty when there are frees. A sequence's rows stand together; drafts behind its last
+  std::vector<SequenceId> frees;        // KV to drop on every stage before the rows
+  std::vector<Truncation> truncations;  // then: at most one of a sequence, which has rows in this step
 };
 // kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting), kUnavailable (no
 // plan for plan_wait_max; the planner's sentence on missing memory), or the code of the step that failed.
@@ -202,6 +205,8 @@ struct Snapshot {
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;
   std::uint64_t kv_tokens_reserved = 0;
+  std::uint64_t drafts_sent = 0;
+  std::uint64_t drafts_accepted = 0;
 };
 
 class Scheduler {

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sched/sampled.h"
+
 namespace shoal::sched {
 namespace {
 
@@ -20,7 +22,13 @@ using namespace std::chrono_literals;
 // A scheduler, and hands that feed it. Layers take 10 bytes each; tokens are request * 1000 + n.
 class Harness {
  public:
-  explicit Harness(std::uint32_t layers = 4, Limits limits = {}) : scheduler_(shape(layers), limits) {}
+  explicit Harness(std::uint32_t layers = 4, Limits limits = {}, std::uint32_t drafts_max = 0)
+      : scheduler_(shape(layers), with_drafts(limits, drafts_max)) {}
+
+  static Limits with_drafts(Limits limits, std::uint32_t drafts_max) {
+    limits.draft_tokens_max = drafts_max;
+    return limits;
+  }
 
   static plan::ModelShape shape(std::uint32_t layers) {
     plan::ModelShape model;
@@ -85,9 +93,8 @@ class Harness {
   // The step comes back, and each of its logits rows gives a token.
   Harness& back(const SendStep& step, bool ends = false) {
     on(StepDone{step.epoch, step.step});
-    for (const Row& row : step.rows) {
-      if (row.logits > 0) on(TokenSampled{step.epoch, step.step, row.request, token(row), ends});
-    }
+    const auto choose = [&](std::size_t i) { return std::optional(ChosenToken{token(step.rows[i]), ends}); };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) on(sampled);
     return *this;
   }
   static Token token(const Row& row) { return static_cast<Token>(row.request * 1000 + row.position); }
@@ -470,8 +477,8 @@ TEST(Scheduler, IgnoresWhatMakesNoSense) {
   h.serve(2).on(Harness::arrived(1, 5, 3));
   const SendStep step = h.all<SendStep>()[0];
   h.clear();
-  h.on(StepDone{step.epoch, {999}}).on(StepDone{{99}, step.step}).on(TokenSampled{step.epoch, {999}, 1, 5, false});
-  h.on(TokenSampled{step.epoch, step.step, 77, 5, false}).on(NodeLost{Harness::node(77)}).on(StageReady{{99}});
+  h.on(StepDone{step.epoch, {999}}).on(StepDone{{99}, step.step}).on(TokenSampled{step.epoch, {999}, 1, {5}, false});
+  h.on(TokenSampled{step.epoch, step.step, 77, {5}, false}).on(NodeLost{Harness::node(77)}).on(StageReady{{99}});
   h.on(StageFailed{{99}, ErrorCode::kCorrupt, ""}).on(StepFailed{step.epoch, {999}, ErrorCode::kInternal, ""});
   h.on(Harness::arrived(1, 5, 3)).on(Harness::arrived(0, 5, 3));
   EXPECT_THAT(h.actions, IsEmpty());
@@ -507,6 +514,69 @@ TEST(ExactOn, AnAnswerNeverChangesItsKernelFamily) {
   EXPECT_THAT(h.all<Emit>()[0].error.message, HasSubstr("kernel family"));
   ASSERT_THAT(h.all<PublishPlan>(), SizeIs(1));
   EXPECT_EQ(h.all<PublishPlan>()[0].plan.stages[0].node, Harness::node(2));
+}
+
+// A prompt that repeats itself: what followed last time is sent along, and only what comes true stays.
+TEST(Drafts, TravelBehindTheDecodeRowAndWrongOnesAreTruncated) {
+  Harness h(4, {}, 3);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12, 13, 10, 11}, 20, 1});
+  const SendStep prompt = h.all<SendStep>()[0];
+  ASSERT_THAT(prompt.rows, SizeIs(6));
+  h.clear().on(StepDone{prompt.epoch, prompt.step}).on(TokenSampled{prompt.epoch, prompt.step, 1, {12}, false});
+
+  const SendStep step = h.all<SendStep>()[0];  // 11 12 was followed by 13 10 11
+  ASSERT_GE(step.rows.size(), 2u);
+  EXPECT_EQ(step.rows[0].token, 12);
+  EXPECT_EQ(step.rows[1].token, 13);
+  EXPECT_EQ(step.rows[1].position, 7u);
+  for (const Row& row : step.rows) EXPECT_EQ(row.logits, 1u);
+  EXPECT_THAT(step.truncations, IsEmpty());
+
+  // 13 is right, then comes 99: every draft behind it is dropped.
+  h.clear().on(StepDone{step.epoch, step.step}).on(TokenSampled{step.epoch, step.step, 1, {13, 99}, false});
+  std::vector<Token> emitted;
+  for (const Emit& emit : h.all<Emit>()) emitted.push_back(emit.token);
+  EXPECT_THAT(emitted, ElementsAre(13, 99));
+  const SendStep next = h.all<SendStep>()[0];
+  EXPECT_EQ(next.rows[0].token, 99);
+  EXPECT_EQ(next.rows[0].position, 8u);
+  if (step.rows.size() > 2) {
+    ASSERT_THAT(next.truncations, SizeIs(1));
+    EXPECT_EQ(next.truncations[0].length, 8u);
+  } else {
+    EXPECT_THAT(next.truncations, IsEmpty());
+  }
+  EXPECT_EQ(h.snapshot().drafts_accepted, 1u);
+}
+
+TEST(Drafts, TokensThatNobodyDraftedChangeNothing) {
+  Harness h(4, {}, 3);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12, 13, 10, 11}, 20, 1});
+  const SendStep prompt = h.all<SendStep>()[0];
+  h.clear().on(StepDone{prompt.epoch, prompt.step});
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {}, false});
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {12, 13}, false});
+  EXPECT_THAT(h.all<Emit>(), IsEmpty());
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {12}, false});
+  EXPECT_THAT(h.all<Emit>(), SizeIs(1));
+}
+
+TEST(Drafts, NeverGoBeyondTheAnswersLimit) {
+  Harness h(4, {}, 12);
+  h.serve(1);
+  h.on(SequenceArrived{1, std::vector<Token>(30, 7), 4, 1});
+  std::size_t emitted = 0;
+  for (int i = 0; i < 20 && !h.all<SendStep>().empty(); ++i) {
+    const SendStep step = h.all<SendStep>().back();
+    for (const Row& row : step.rows) EXPECT_LT(row.position, 33u);  // the fourth token needs no row
+    h.clear().on(StepDone{step.epoch, step.step});
+    const auto choose = [](std::size_t) { return std::optional(ChosenToken{7, false}); };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) h.on(sampled);
+    for (const Emit& emit : h.all<Emit>()) emitted += emit.kind == EmitKind::kToken;
+  }
+  EXPECT_EQ(emitted, 4u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "sched/drafting.h"
 #include "sched/scheduler.h"
 
 namespace shoal::sched {
@@ -25,12 +26,17 @@ struct Sequence {
 
   bool live = false;
   // Of the current epoch; Pipeline's.
-  SequenceId id;           // none before its first row
-  std::uint32_t sent = 0;  // rows on their way or through: positions [0, sent)
-  bool prefilling = true;  // the rows of what `tokens` held when the epoch began are not all sent
-  bool due = false;        // its newest token's row is to be sent
-  StepId awaiting;         // the step whose logits will give its next token
-  bool sampling = false;   // that step is done, its token is being chosen
+  SequenceId id;                 // none before its first row
+  std::uint32_t sent = 0;        // rows on their way or through: positions [0, sent)
+  bool prefilling = true;        // the rows of what `tokens` held when the epoch began are not all sent
+  bool due = false;              // its newest token's row is to be sent
+  StepId awaiting;               // the step whose logits will give its next token
+  bool sampling = false;         // that step is done, its token is being chosen
+  std::vector<Token> drafts;     // behind the row that awaits a token
+  bool to_be_truncated = false;  // rows behind `sent` are in the KV
+
+  NgramLookup lookup;
+  Acceptance acceptance;
 
   std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
 };

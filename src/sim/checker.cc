@@ -21,7 +21,7 @@ void Checker::event(const Event& event) {
     if (!request.valid) return;
     request.tokens_max =
         std::min<std::uint32_t>(arrived->tokens_max, static_cast<std::uint32_t>(context - arrived->prompt.size()));
-    request.expected = answer_alone(layers_, request.prompt, request.tokens_max);
+    request.expected = answer_alone(layers_, request.prompt, request.tokens_max, vocabulary_);
   } else if (const auto* cancelled = std::get_if<SequenceCancelled>(&event)) {
     const auto found = requests_.find(cancelled->request);
     if (found != requests_.end()) found->second.cancelled = true;
@@ -34,7 +34,7 @@ void Checker::event(const Event& event) {
     const auto found = requests_.find(sampled->request);
     if (sampled->epoch != epoch_ || found == requests_.end()) return;
     const auto kv = kv_.find(found->second.sequence);
-    if (kv != kv_.end()) kv->second.awaits_token = false;
+    if (kv != kv_.end()) kv->second.awaited = {};
   }
 }
 
@@ -87,6 +87,7 @@ void Checker::check(const SendStep& action) {
   if (in_flight_.size() > stages_ + 1) violation(fmt::format("{} steps in flight", in_flight_.size()));
   if (action.rows.size() > limits_.rows_per_step_max) violation("too many rows in a step");
   if (action.rows.empty() && action.frees.empty()) violation("an empty step");
+  check_truncations(action);
   for (const Row& row : action.rows) check_row(row, action.step);
   if (kv_.size() > limits_.settings.sequences_max) violation("more sequences in the KV than sequences_max");
   if (cells_ > limits_.settings.kv_tokens_total) violation("more cells promised than kv_tokens_total");
@@ -122,7 +123,7 @@ void Checker::check_row(const Row& row, StepId step) {
     if (!used_.insert(row.sequence).second) violation(fmt::format("sequence id {} is used twice", row.sequence.value));
     request.sequence = row.sequence;
     const auto cells = static_cast<std::uint32_t>(request.prompt.size()) + request.tokens_max;
-    kv_[row.sequence] = {row.request, 0, cells, false};
+    kv_[row.sequence] = {row.request, 0, cells, {}};
     resident_.insert(row.sequence);
     cells_ += cells;
   }
@@ -132,14 +133,42 @@ void Checker::check_row(const Row& row, StepId step) {
     violation(fmt::format("request {}: position {} in step {}", row.request, row.position, step.value));
   }
   const std::size_t known = request.prompt.size() + request.emitted;
-  if (row.position >= known) return violation("a row beyond the known tokens");
-  const Token token = row.position < request.prompt.size()
-                          ? request.prompt[row.position]
-                          : request.expected.tokens[row.position - request.prompt.size()];
-  if (row.token != token) violation(fmt::format("request {}: wrong token at {}", row.request, row.position));
-  if ((row.logits > 0) != (row.position + 1 == known)) violation("logits wanted of a row that is not the last");
-  if (row.logits > 0 && kv->second.awaits_token) violation("two rows of a sequence want logits at once");
-  if (row.logits > 0) kv->second.awaits_token = true;
+  if (row.position < known) {
+    const Token token = row.position < request.prompt.size()
+                            ? request.prompt[row.position]
+                            : request.expected.tokens[row.position - request.prompt.size()];
+    if (row.token != token) violation(fmt::format("request {}: wrong token at {}", row.request, row.position));
+  } else if (row.position >= request.prompt.size() + request.tokens_max) {
+    violation("a draft beyond the answer's limit");
+  } else if (row.position >= known + limits_.draft_tokens_max) {
+    violation("more drafts than may be");
+  }
+  if ((row.logits > 0) != (row.position + 1 >= known))
+    violation("logits wanted of a row that is neither last nor a draft");
+  if (row.position >= known && kv->second.awaited != step) violation("a draft without its sequence's last row");
+  if (row.logits > 0 && kv->second.awaited && kv->second.awaited != step) {
+    violation("rows of a sequence want logits in two steps at once");
+  }
+  if (row.logits > 0) kv->second.awaited = step;
+}
+
+void Checker::check_truncations(const SendStep& action) {
+  std::set<SequenceId> named;
+  for (const Truncation& truncation : action.truncations) {
+    if (!named.insert(truncation.sequence).second) violation("a sequence is truncated twice in a step");
+    const auto found = kv_.find(truncation.sequence);
+    if (found == kv_.end()) {
+      violation("a sequence is truncated that is not there");
+      continue;
+    }
+    const bool has_rows = std::any_of(action.rows.begin(), action.rows.end(),
+                                      [&](const Row& row) { return row.sequence == truncation.sequence; });
+    if (!has_rows) violation("a sequence is truncated that has no rows in the step");
+    if (truncation.length >= found->second.next_position) violation("a truncation drops nothing");
+    const Request& request = requests_.at(found->second.request);
+    if (truncation.length + 1 != request.prompt.size() + request.emitted) violation("a truncation drops known tokens");
+    found->second.next_position = truncation.length;
+  }
 }
 
 void Checker::check(const Emit& action) {

@@ -16,7 +16,8 @@ namespace shoal::sim {
 
 class Checker {
  public:
-  Checker(std::uint32_t layers, const sched::Limits& limits) : layers_(layers), limits_(limits) {}
+  Checker(std::uint32_t layers, const sched::Limits& limits, std::uint32_t vocabulary)
+      : layers_(layers), vocabulary_(vocabulary), limits_(limits) {}
 
   // What the scheduler is told and what it answers, in that order. `nodes`: how many there are at most.
   void event(const sched::Event& event);
@@ -49,7 +50,7 @@ class Checker {
     std::uint64_t request = 0;
     std::uint32_t next_position = 0;
     std::uint32_t cells = 0;
-    bool awaits_token = false;
+    StepId awaited;  // the step whose logits give its next tokens; none: none
   };
 
   void check(const sched::PublishPlan& action);
@@ -60,9 +61,11 @@ class Checker {
   void check(const sched::SetTimer& action);
   void check_row(const sched::Row& row, StepId step);
   void check_frees(const sched::SendStep& action);
+  void check_truncations(const sched::SendStep& action);
   void check_end(Request& request, const sched::Emit& action);
 
   const std::uint32_t layers_;
+  const std::uint32_t vocabulary_;
   const sched::Limits limits_;
   std::map<std::uint64_t, Request> requests_;
   std::size_t open_ = 0;

@@ -9,7 +9,6 @@
 namespace shoal::sim {
 namespace {
 
-constexpr Value kVocabulary = 32000;
 constexpr Value kEndsOneIn = 60;
 
 }  // namespace
@@ -20,8 +19,8 @@ Value hash(Value a, Value b) {
 Value embed(std::uint32_t position, Token token) {
   return hash(position, static_cast<Value>(token));
 }
-Token token_of(Value output) {
-  return static_cast<Token>(output % kVocabulary);
+Token token_of(Value output, std::uint32_t vocabulary) {
+  return static_cast<Token>(output % vocabulary);
 }
 bool ends(Value output) {
   return (output >> 32) % kEndsOneIn == 0;
@@ -65,12 +64,35 @@ Status FakeStage::check(const std::vector<FakeRow>& rows) const {
   return {};
 }
 
-Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault) {
+Status FakeStage::truncate(const Truncation& truncation) {
+  const auto found = kv_.find(truncation.sequence);
+  const std::uint32_t held = found == kv_.end() ? 0 : found->second.next_position;
+  if (truncation.length >= held || held - truncation.length > found->second.before.size()) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("sequence {} of {} rows is truncated to {}",
+                                                          truncation.sequence.value, held, truncation.length)};
+  }
+  Kv& kv = found->second;
+  for (; kv.next_position > truncation.length; --kv.next_position, --cells_) {
+    kv.layers = std::move(kv.before.back());
+    kv.before.pop_back();
+  }
+  return {};
+}
+
+Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault,
+                          std::span<const Truncation> truncations) {
   for (SequenceId id : frees) {
     const auto found = kv_.find(id);
     if (found == kv_.end()) continue;
     cells_ -= found->second.next_position;
     kv_.erase(found);
+  }
+  for (const Truncation& truncation : truncations) {
+    const auto found = kv_.find(truncation.sequence);
+    const std::vector<Value> kept = found == kv_.end() ? std::vector<Value>() : found->second.layers;
+    const Status status = truncate(truncation);
+    if (fault == StageFault::kNone) SHOAL_RETURN_IF_ERROR(status);
+    if (fault == StageFault::kKeepDrafts && status.ok()) found->second.layers = kept;
   }
   if (fault == StageFault::kNone) SHOAL_RETURN_IF_ERROR(check(rows));
   if (fault == StageFault::kSwapKv && kv_.size() > 1)
@@ -81,6 +103,8 @@ Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow
   }
   for (FakeRow& row : rows) {
     Kv& kv = kv_of(row.sequence);
+    kv.before.push_back(kv.layers);
+    if (kv.before.size() > kTruncatedMax) kv.before.pop_front();
     Kv copy = fault == StageFault::kForgetRows ? kv : Kv{};
     row.value = through(fault == StageFault::kForgetRows ? copy : kv, row.value);
     ++kv.next_position;
@@ -90,7 +114,8 @@ Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow
   return {};
 }
 
-Answer answer_alone(std::uint32_t layers, const std::vector<Token>& prompt, std::uint32_t tokens_max) {
+Answer answer_alone(std::uint32_t layers, const std::vector<Token>& prompt, std::uint32_t tokens_max,
+                    std::uint32_t vocabulary) {
   StageSettings settings;
   settings.kv_tokens_total = UINT32_MAX;
   FakeStage whole({0, layers}, settings);
@@ -108,7 +133,7 @@ Answer answer_alone(std::uint32_t layers, const std::vector<Token>& prompt, std:
       answer.stopped = true;
       return answer;
     }
-    answer.tokens.push_back(token_of(rows[0].value));
+    answer.tokens.push_back(token_of(rows[0].value, vocabulary));
     if (answer.tokens.size() < tokens_max) feed(answer.tokens.back());
   }
   return answer;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <span>
 #include <vector>
@@ -36,16 +37,20 @@ enum class StageFault {
   kRepeatRows,   // rows enter the KV twice: as if a step had come twice
   kReverseRows,  // rows enter the KV in the wrong order
   kSwapKv,       // a sequence meets another sequence's KV
+  kKeepDrafts,   // a truncation drops positions, and the KV remembers them
 };
 
 class FakeStage {
  public:
   FakeStage(LayerRange range, const StageSettings& settings) : range_(range), settings_(settings) {}
 
-  // Drops `frees` (unknown ones: nothing happens), then computes the rows in place. kInvalidArgument: a row is not the
-  // next of its sequence. kResourceExhausted: no room for another sequence or cell. Either way nothing was changed but
-  // the frees. With a fault none of this is checked.
-  Status compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault = StageFault::kNone);
+  // Drops `frees` (unknown ones: nothing happens), then truncates, then computes the rows in place. kInvalidArgument: a
+  // row is not the next of its sequence, or a truncation drops nothing or more than the last kTruncatedMax rows.
+  // kResourceExhausted: no room for another sequence or cell. Either way nothing was changed but the frees. With a
+  // fault none of this is checked.
+  static constexpr std::size_t kTruncatedMax = 64;
+  Status compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault = StageFault::kNone,
+                 std::span<const Truncation> truncations = {});
 
   LayerRange range() const { return range_; }
   std::size_t sequences() const { return kv_.size(); }
@@ -54,7 +59,9 @@ class FakeStage {
   struct Kv {
     std::uint32_t next_position = 0;
     std::vector<Value> layers;
+    std::deque<std::vector<Value>> before;  // the newest rows, for truncations
   };
+  Status truncate(const Truncation& truncation);
   Status check(const std::vector<FakeRow>& rows) const;
   Kv& kv_of(SequenceId sequence);
   Value through(Kv& kv, Value value) const;
@@ -70,8 +77,9 @@ struct Answer {
   std::vector<Token> tokens;
   bool stopped = false;  // by the model, not by tokens_max
 };
-Answer answer_alone(std::uint32_t layers, const std::vector<Token>& prompt, std::uint32_t tokens_max);
-Token token_of(Value output);
+Answer answer_alone(std::uint32_t layers, const std::vector<Token>& prompt, std::uint32_t tokens_max,
+                    std::uint32_t vocabulary);
+Token token_of(Value output, std::uint32_t vocabulary);
 bool ends(Value output);
 
 }  // namespace shoal::sim

@@ -17,9 +17,9 @@ struct FakeStep {
   Epoch epoch;
   StepId step;
   std::vector<FakeRow> rows;
-  std::vector<bool> wants_logits;       // per row
-  std::vector<std::uint64_t> requests;  // per row; the owner's, carried along
+  std::vector<sched::Row> sent;  // as the scheduler made them; for the coordinator, when it comes back
   std::vector<SequenceId> frees;
+  std::vector<Truncation> truncations;
 };
 
 struct Phone {

@@ -132,6 +132,22 @@ TEST(Simulation, TwoHundredPhonesServeOneModel) {
   EXPECT_GT(nodes_lost, 0u);
 }
 
+// Goal: text of a few tokens repeats itself, drafts come true and fail, and no answer shows it.
+TEST(Simulation, DraftsChangeNoAnswer) {
+  Report sum;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    Options options;
+    options.seed = seed;
+    options.vocabulary = 1 + static_cast<std::uint32_t>(seed % 3);
+    const Report report = run(options);
+    ASSERT_THAT(report.violations, IsEmpty()) << replay(seed) << " --vocabulary " << options.vocabulary;
+    sum.drafts_sent += report.drafts_sent;
+    sum.drafts_accepted += report.drafts_accepted;
+  }
+  EXPECT_GT(sum.drafts_accepted, 5000u);
+  EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
+}
+
 // --- the simulation would notice ---
 
 // In how many of 30 quiet runs something is noticed.
@@ -156,6 +172,14 @@ TEST(SimulationNotices, StagesThatBreakSilently) {
     options.stage_fault_at = 20;
     EXPECT_GE(noticed(options), 24);  // reversing needs steps of several rows, swapping needs two sequences
   }
+}
+
+TEST(SimulationNotices, StagesThatKeepWrongDrafts) {
+  Options options;
+  options.vocabulary = 2;
+  options.stage_fault = StageFault::kKeepDrafts;
+  options.stage_fault_at = 20;
+  EXPECT_GE(noticed(options), 20);  // some seeds allow no drafts
 }
 
 struct Tampering {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/random.h"
+#include "sched/sampled.h"
 #include "sim/checker.h"
 #include "sim/event_queue.h"
 #include "sim/phone.h"
@@ -75,6 +76,7 @@ class World {
   const Options& options_;
   SplitMix64 random_;
   EventQueue queue_;
+  const std::uint32_t vocabulary_;
   const Limits limits_;
   const plan::ModelShape model_;
   Scheduler scheduler_;
@@ -96,10 +98,12 @@ class World {
 World::World(const Options& options)
     : options_(options),
       random_(options.seed),
+      vocabulary_(options.vocabulary ? options.vocabulary
+                                     : static_cast<std::uint32_t>(chance(50) ? between(1, 4) : 32000)),
       limits_(draw_limits()),
       model_(draw_model()),
       scheduler_(model_, limits_),
-      checker_(model_.layer_count, limits_) {
+      checker_(model_.layer_count, limits_, vocabulary_) {
   link_delay_ = Duration(between(100, 8000));
   link_jitter_ = Duration(between(0, 6000));
 }
@@ -112,6 +116,7 @@ Limits World::draw_limits() {
       limits.settings.context_tokens_max * static_cast<std::uint32_t>(between(1, limits.settings.sequences_max));
   limits.rows_per_step_max = static_cast<std::uint32_t>(between(4, kStepRowsMax));
   limits.prompt_rows_per_step = static_cast<std::uint32_t>(between(1, 48));
+  limits.draft_tokens_max = static_cast<std::uint32_t>(between(0, 12));
   limits.waiting_sequences_max = static_cast<std::uint32_t>(between(2, 30));
   limits.plan_wait_max = seconds(between(8, 30));
   limits.step_wait_max = seconds(10);
@@ -159,7 +164,7 @@ void World::draw_users() {
     arrived.request = request;
     const std::uint64_t longest = limits_.settings.context_tokens_max * (chance(5) ? 2 : 1);
     const std::uint64_t length = chance(2) ? 0 : chance(50) ? between(1, 12) : between(1, longest);
-    for (std::uint64_t i = 0; i < length; ++i) arrived.prompt.push_back(static_cast<Token>(random_.below(32000)));
+    for (std::uint64_t i = 0; i < length; ++i) arrived.prompt.push_back(static_cast<Token>(random_.below(vocabulary_)));
     arrived.tokens_max = static_cast<std::uint32_t>(between(1, 80));
     arrived.logits_wanted = static_cast<std::uint32_t>(between(1, 40));
     const Duration at = milliseconds(between(0, 45000));
@@ -240,12 +245,8 @@ void World::act(const SendStep& action) {
   note(5, action.step.value, action.rows.size());
   say("step {} of epoch {}: {} rows, {} frees", action.step.value, action.epoch.value, action.rows.size(),
       action.frees.size());
-  FakeStep step{action.epoch, action.step, {}, {}, {}, action.frees};
-  for (const Row& row : action.rows) {
-    step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
-    step.wants_logits.push_back(row.logits > 0);
-    step.requests.push_back(row.request);
-  }
+  FakeStep step{action.epoch, action.step, {}, action.rows, action.frees, action.truncations};
+  for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
   const std::size_t phone = phone_of(action.node);
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
 }
@@ -268,10 +269,11 @@ void World::step_came_back(const FakeStep& step) {
   const bool twice = chance(2);  // what comes again changes nothing
   for (int times = twice ? 2 : 1; times > 0; --times) {
     tell(StepDone{step.epoch, step.step});
-    for (std::size_t i = 0; i < step.rows.size(); ++i) {
-      if (!step.wants_logits[i]) continue;
-      const Value output = step.rows[i].value;
-      tell(TokenSampled{step.epoch, step.step, step.requests[i], token_of(output), ends(output)});
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.sent, [&](std::size_t i) {
+           const Value output = step.rows[i].value;
+           return std::optional(ChosenToken{token_of(output, vocabulary_), ends(output)});
+         })) {
+      tell(std::move(sampled));
     }
   }
 }
@@ -368,7 +370,7 @@ void World::compute(std::size_t index, std::size_t place, FakeStep step) {
   }
   Status status = Error{ErrorCode::kUnavailable, "the stage is not loaded"};
   if (found != phone.stages.end() && found->second.ready) {
-    status = found->second.fake.compute(step.frees, step.rows, fault);
+    status = found->second.fake.compute(step.frees, step.rows, fault, step.truncations);
   }
   if (!status.ok()) {
     ++report_.steps_failed;
@@ -430,6 +432,8 @@ Report World::run() {
   report_.tokens = checker_.tokens();
   report_.requests = checker_.requests();
   report_.answers = checker_.answers();
+  report_.drafts_sent = scheduler_.snapshot().drafts_sent;
+  report_.drafts_accepted = scheduler_.snapshot().drafts_accepted;
   report_.errors = checker_.errors();
   report_.simulated = queue_.now().time_since_epoch();
   return report_;
@@ -439,10 +443,11 @@ Report World::run() {
 
 std::string Report::text() const {
   return fmt::format(
-      "{} of {} requests answered, {} errors, {} tokens in {} steps; {} epochs, {} nodes lost, {} steps lost, {} steps "
+      "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right; {} epochs, {} nodes lost, "
+      "{} steps lost, {} steps "
       "failed, {} stages failed, {} kept; {} events in {:.1f} s, hash {:016x}",
-      answers, requests, errors, tokens, steps, epochs, nodes_lost, steps_lost, steps_failed, stages_failed,
-      stages_kept, events, std::chrono::duration<double>(simulated).count(), log_hash);
+      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, epochs, nodes_lost, steps_lost,
+      steps_failed, stages_failed, stages_kept, events, std::chrono::duration<double>(simulated).count(), log_hash);
 }
 
 Report run(const Options& options) {

@@ -24,6 +24,7 @@ struct Options {
   std::uint32_t layers = 0;
   std::uint32_t nodes = 0;
   std::uint32_t requests = 0;
+  std::uint32_t vocabulary = 0;  // few tokens: text that repeats itself, and drafts that come true
   bool faults = true;
   Duration faults_until = std::chrono::seconds(40);
   Duration healed_by = std::chrono::seconds(400);  // what is not over by then counts as never ending
@@ -46,6 +47,8 @@ struct Report {
   std::uint64_t errors = 0;
   std::uint64_t epochs = 0;
   std::uint64_t nodes_lost = 0;
+  std::uint64_t drafts_sent = 0;
+  std::uint64_t drafts_accepted = 0;
   std::uint64_t steps_lost = 0;
   std::uint64_t steps_failed = 0;
   std::uint64_t stages_failed = 0;

@@ -132,6 +132,14 @@ void from_proto(const pb::StageTime& from, StageTime& to, Check&) {
   to = {{from.stage()}, from.queue_us(), from.compute_us()};
 }
 
+void to_proto(const Truncation& from, pb::Truncation& to) {
+  to.set_sequence(from.sequence.value);
+  to.set_length(from.length);
+}
+void from_proto(const pb::Truncation& from, Truncation& to, Check&) {
+  to = {{from.sequence()}, from.length()};
+}
+
 void to_proto(const WeightType& from, pb::WeightType& to) {
   to.set_type(from.type);
   to.set_bytes(from.bytes);
@@ -370,6 +378,7 @@ void to_proto(const Step& from, pb::Step& to) {
   }
   for (const SequenceId sequence : from.frees) to.add_frees(sequence.value);
   list_to(from.times, to.mutable_times());
+  list_to(from.truncations, to.mutable_truncations());
 }
 void from_proto(const pb::Step& from, Step& to, Check& check) {
   to.epoch.value = from.epoch();
@@ -391,6 +400,7 @@ void from_proto(const pb::Step& from, Step& to, Check& check) {
   to.frees.reserve(static_cast<std::size_t>(from.frees_size()));
   for (const std::uint64_t sequence : from.frees()) to.frees.push_back({sequence});
   list_from(from.times(), to.times, "times", kTimesMax, check);
+  list_from(from.truncations(), to.truncations, "truncations", kStepRowsMax, check);
 }
 
 void to_proto(const StepResult& from, pb::StepResult& to) {

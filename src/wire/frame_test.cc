@@ -85,7 +85,8 @@ TEST(Frame, FullMessagesFitTheirLimits) {
                       std::vector<StepRow>(kStepRowsMax, {{kBig}, UINT32_MAX, -1, kAllLogits}),
                       true,
                       std::vector<SequenceId>(kFreesMax, {kBig}),
-                      std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX})});
+                      std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX}),
+                      std::vector<Truncation>(kStepRowsMax, {{kBig}, UINT32_MAX})});
   full.push_back(StepResult{{kBig},
                             {kBig},
                             std::vector<std::uint32_t>(kStepRowsMax, 1),

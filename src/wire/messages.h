@@ -192,6 +192,7 @@ struct Step {
   bool has_tokens = false;
   std::vector<SequenceId> frees;
   std::vector<StageTime> times;
+  std::vector<Truncation> truncations;  // at most one a row
   bool operator==(const Step&) const = default;
 };
 // One candidate count a row that asked for logits, and as many log_sum_exps, all finite (a stage whose logits are not

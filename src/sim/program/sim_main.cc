@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "Runs A:B, B not included");
   app.add_option("--nodes", options.nodes, "Phones (default: by seed)");
   app.add_option("--layers", options.layers, "Layers (default: by seed)");
+  app.add_option("--vocabulary", options.vocabulary, "Tokens there are; few make text that repeats itself");
   app.add_option("--requests", options.requests, "Requests (default: by seed)");
   app.add_flag("--no-faults", no_faults, "Nothing breaks");
   app.add_flag("--verbose", verbose, "Print what happens");

@@ -1,0 +1,110 @@
+#include "sched/drafting.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace shoal::sched {
+namespace {
+
+constexpr std::size_t kGrams[] = {3, 2};  // the longer one is surer
+constexpr double kFade = 0.98;
+constexpr double kRowShareUnknown = 0.15;  // of a step's cost, before steps of several sizes were measured
+constexpr double kRateFirst = 0.5;
+constexpr double kRateLearned = 0.2;
+constexpr double kRateDrift = 0.01;
+
+std::uint64_t hash_of(const std::vector<Token>& tokens, std::size_t end, std::size_t n) {
+  std::uint64_t hash = n * 0xd6e8feb86659fd93u;  // never 0, which stays 0 with token 0
+  for (std::size_t i = end - n; i < end; ++i) {
+    hash = (hash ^ static_cast<std::uint32_t>(tokens[i])) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+}  // namespace
+
+void NgramLookup::learn(const std::vector<Token>& tokens) {
+  for (; learned_ < tokens.size(); ++learned_) {
+    for (const std::size_t n : kGrams) {
+      if (learned_ >= n) next_[hash_of(tokens, learned_, n)] = static_cast<std::uint32_t>(learned_);
+    }
+  }
+}
+
+std::vector<Token> NgramLookup::find(const std::vector<Token>& tokens, std::size_t count) {
+  learn(tokens);
+  std::vector<Token> drafts;
+  for (const std::size_t n : kGrams) {
+    if (tokens.size() < n) continue;
+    const auto found = next_.find(hash_of(tokens, tokens.size(), n));
+    if (found == next_.end()) continue;
+    const std::size_t at = found->second;
+    const auto same = [&](std::size_t i) { return tokens[at - i] == tokens[tokens.size() - i]; };
+    bool really = true;  // hashes may collide
+    for (std::size_t i = 1; i <= n; ++i) really = really && same(i);
+    if (!really) continue;
+    for (std::size_t i = at; drafts.size() < count; ++i) {
+      drafts.push_back(i < tokens.size() ? tokens[i] : drafts[i - tokens.size()]);
+    }
+    break;
+  }
+  return drafts;
+}
+
+void StepCost::measured(std::size_t rows, Duration busy) {
+  const auto r = static_cast<double>(rows);
+  const auto t = static_cast<double>(busy.count());
+  weight_ = weight_ * kFade + 1;
+  rows_ = rows_ * kFade + r;
+  time_ = time_ * kFade + t;
+  rows_rows_ = rows_rows_ * kFade + r * r;
+  rows_time_ = rows_time_ * kFade + r * t;
+}
+
+double StepCost::microseconds(double rows) const {
+  if (weight_ == 0) return 0;
+  const double mean_rows = rows_ / weight_;
+  const double mean_time = time_ / weight_;
+  const double variance = rows_rows_ / weight_ - mean_rows * mean_rows;
+  double slope = mean_time * kRowShareUnknown / (1 + kRowShareUnknown * (mean_rows - 1));
+  if (variance > 0.01) slope = std::max(0.0, (rows_time_ / weight_ - mean_rows * mean_time) / variance);
+  // A line that does not begin above 0 says that steps cost their rows alone.
+  const double base = mean_time - slope * mean_rows;
+  return base > 0 ? base + slope * rows : mean_time / mean_rows * rows;
+}
+
+void Acceptance::tried(std::size_t drafts, std::size_t accepted) {
+  const std::size_t seen = std::min(drafts, accepted + 1);  // those behind the first that was wrong tell nothing
+  if (seen == 0) return;
+  const double share = static_cast<double>(accepted) / static_cast<double>(seen);
+  rate_ += kRateLearned * (share - rate_);
+}
+
+void Acceptance::not_tried() {
+  rate_ += kRateDrift * (kRateFirst - rate_);
+}
+
+std::size_t best_draft_count(const StepCost& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max) {
+  const auto others = static_cast<double>(std::max<std::size_t>(decode_rows, 1)) - 1;
+  double tokens = 1;   // expected of this sequence
+  double reached = 1;  // that the next draft is looked at
+  double best_speed = 0;
+  std::size_t best = 0;
+  for (std::size_t count = 0; count <= drafts_max; ++count) {
+    if (count > 0) {
+      reached *= acceptance;
+      tokens += reached;
+    }
+    const double time = cost.microseconds(others + 1 + static_cast<double>(count));
+    const double speed = time > 0 ? (others + tokens) / time
+                                  : (others + tokens) / (1 + kRowShareUnknown * (others + static_cast<double>(count)));
+    if (speed > best_speed * (1 + 1e-9)) {
+      best_speed = speed;
+      best = count;
+    }
+  }
+  return best;
+}
+
+}  // namespace shoal::sched
