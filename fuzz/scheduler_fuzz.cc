@@ -27,7 +27,7 @@ Limits limits() {
   limits.settings.sequences_max = 3;
   limits.settings.kv_tokens_total = 60;
   limits.rows_per_step_max = 7;
-  limits.prompt_rows_per_step = 5;
+  limits.prompt_rows_per_step_max = 5;
   limits.waiting_sequences_max = 4;
   return limits;
 }

@@ -19,6 +19,23 @@ bool overlap(LayerRange a, LayerRange b) {
   return a.first < b.last && b.first < a.last;
 }
 
+// What of a step's way was spent where; what neither queues nor stages took was the links'.
+sched::StepDone step_done(const wire::StepResult& result, Duration way) {
+  sched::StepDone done{result.epoch, result.step};
+  Duration queued{};
+  Duration computed{};
+  for (const auto& time : result.times) {
+    const std::chrono::microseconds compute(time.compute_us);
+    queued += std::chrono::microseconds(time.queue_us);
+    computed += compute;
+    done.slowest_stage = std::max(done.slowest_stage, compute);
+  }
+  const auto links = static_cast<Duration::rep>(result.times.size() + 1);
+  done.busy = std::max(way - queued, Duration(1));
+  done.link = std::max((way - queued - computed) / links, Duration(1));
+  return done;
+}
+
 // The candidates of a StepResult, each row with at least one and all of them in the vocabulary. kCorrupt: it has no
 // candidate, another token, or counts and raw bytes that do not fit together.
 Result<std::vector<model::Logits>> read_logits(const wire::StepResult& result, const Bytes& raw,
@@ -354,9 +371,7 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
     const auto choice = answer->second->choose((*logits)[index_of[i]]);
     return std::optional(sched::ChosenToken{choice.token, choice.ends});
   });
-  Duration queued{};
-  for (const auto& time : result.times) queued += std::chrono::microseconds(time.queue_us);
-  feed(sched::StepDone{result.epoch, result.step, std::max(way - queued, Duration(1))});
+  feed(step_done(result, way));
   for (auto& tokens : sampled) feed(std::move(tokens));
 }
 

@@ -7,8 +7,6 @@ namespace shoal::sched {
 namespace {
 
 constexpr std::size_t kGrams[] = {3, 2};  // the longer one is surer
-constexpr double kFade = 0.98;
-constexpr double kRowShareUnknown = 0.15;  // of a step's cost, before steps of several sizes were measured
 constexpr double kRateFirst = 0.5;
 constexpr double kRateLearned = 0.2;
 constexpr double kRateDrift = 0.01;
@@ -52,28 +50,6 @@ std::vector<Token> NgramLookup::find(const std::vector<Token>& tokens, std::size
   return drafts;
 }
 
-void StepCost::measured(std::size_t rows, Duration busy) {
-  const auto r = static_cast<double>(rows);
-  const auto t = static_cast<double>(busy.count());
-  weight_ = weight_ * kFade + 1;
-  rows_ = rows_ * kFade + r;
-  time_ = time_ * kFade + t;
-  rows_rows_ = rows_rows_ * kFade + r * r;
-  rows_time_ = rows_time_ * kFade + r * t;
-}
-
-double StepCost::microseconds(double rows) const {
-  if (weight_ == 0) return 0;
-  const double mean_rows = rows_ / weight_;
-  const double mean_time = time_ / weight_;
-  const double variance = rows_rows_ / weight_ - mean_rows * mean_rows;
-  double slope = mean_time * kRowShareUnknown / (1 + kRowShareUnknown * (mean_rows - 1));
-  if (variance > 0.01) slope = std::max(0.0, (rows_time_ / weight_ - mean_rows * mean_time) / variance);
-  // A line that does not begin above 0 says that steps cost their rows alone.
-  const double base = mean_time - slope * mean_rows;
-  return base > 0 ? base + slope * rows : mean_time / mean_rows * rows;
-}
-
 void Acceptance::tried(std::size_t drafts, std::size_t accepted) {
   const std::size_t seen = std::min(drafts, accepted + 1);  // those behind the first that was wrong tell nothing
   if (seen == 0) return;
@@ -85,7 +61,7 @@ void Acceptance::not_tried() {
   rate_ += kRateDrift * (kRateFirst - rate_);
 }
 
-std::size_t best_draft_count(const StepCost& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max) {
+std::size_t best_draft_count(const CostLine& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max) {
   const auto others = static_cast<double>(std::max<std::size_t>(decode_rows, 1)) - 1;
   double tokens = 1;   // expected of this sequence
   double reached = 1;  // that the next draft is looked at

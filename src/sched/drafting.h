@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/stage_spec.h"
+#include "sched/step_cost.h"
 
 namespace shoal::sched {
 
@@ -28,16 +28,6 @@ class NgramLookup {
   std::size_t learned_ = 0;                                // n-grams that end before this index are in
 };
 
-// What a step costs in time by its rows: a line through what was measured, old measurements fading.
-class StepCost {
- public:
-  void measured(std::size_t rows, Duration busy);  // busy: through all stages and links, without waiting in queues
-  double microseconds(double rows) const;          // 0 before the first measurement
-
- private:
-  double weight_ = 0, rows_ = 0, time_ = 0, rows_rows_ = 0, rows_time_ = 0;  // faded sums
-};
-
 // How sure the drafts of a sequence have been, from 0 to 1.
 class Acceptance {
  public:
@@ -51,6 +41,6 @@ class Acceptance {
 
 // How many drafts of at most `drafts_max` a sequence should send in a step that has `decode_rows` rows of all sequences
 // without drafts: the number that gives most tokens a second. 0: none pays.
-std::size_t best_draft_count(const StepCost& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max);
+std::size_t best_draft_count(const CostLine& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max);
 
 }  // namespace shoal::sched

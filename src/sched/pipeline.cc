@@ -28,7 +28,7 @@ void Pipeline::open(const PlannedPlan& plan, bool keeps_kv) {
   first_node_ = plan.stages.front().node;
   first_stage_ = plan.stages.front().stage;
   stages_ = plan.stages.size();
-  cost_ = {};
+  costs_ = {};
   if (!keeps_kv) resident_.clear();
   frees_.assign(resident_.begin(), resident_.end());
 }
@@ -102,7 +102,8 @@ void Pipeline::take_suspect(SendStep& step, InFlight& flight) {
   Sequence& first = *prefilling_.begin()->second;
   if (first.step_failures == 0) return;
   flight.suspect = true;
-  take_prompt_of(first, std::min(limits_.prompt_rows_per_step, limits_.rows_per_step_max), step);
+  const std::size_t room = std::min(limits_.prompt_rows_per_step_max, limits_.rows_per_step_max);
+  take_prompt_of(first, best_chunk(costs_, stages_, first.tokens.size(), 0, decoding_ > 0, room), step);
 }
 
 void Pipeline::take_decode_rows(SendStep& step, InFlight& flight) {
@@ -125,7 +126,7 @@ void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::s
   const std::size_t room = limits_.rows_per_step_max - step.rows.size() - to_come;
   const std::size_t most = std::min({std::size_t{limits_.draft_tokens_max}, left, room});
   if (most == 0) return;
-  const std::size_t count = best_draft_count(cost_, sequence.acceptance.rate(), decode_rows, most);
+  const std::size_t count = best_draft_count(costs_.trip, sequence.acceptance.rate(), decode_rows, most);
   if (count == 0) return;
   sequence.drafts = sequence.lookup.find(sequence.tokens, count);
   for (const Token draft : sequence.drafts) {
@@ -134,8 +135,22 @@ void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::s
   drafts_sent_ += sequence.drafts.size();
 }
 
+// More than `kFarAhead` make no difference to the next step.
+std::size_t Pipeline::prompt_rows() const {
+  constexpr std::size_t kFarAhead = 4096;
+  std::size_t rows = 0;
+  for (auto next = prefilling_.begin(); next != prefilling_.end() && rows < kFarAhead; ++next) {
+    const Sequence& sequence = *next->second;
+    if (sequence.step_failures == 0) rows += sequence.tokens.size();
+  }
+  return rows;
+}
+
 void Pipeline::take_prompt_rows(SendStep& step) {
-  std::size_t room = std::min<std::size_t>(limits_.prompt_rows_per_step, limits_.rows_per_step_max - step.rows.size());
+  if (prefilling_.empty()) return;
+  std::size_t room =
+      best_chunk(costs_, stages_, prompt_rows(), step.rows.size(), decoding_ > 0,
+                 std::min<std::size_t>(limits_.prompt_rows_per_step_max, limits_.rows_per_step_max - step.rows.size()));
   for (auto next = prefilling_.begin(); next != prefilling_.end() && room > 0;) {
     Sequence& sequence = *next++->second;
     if (sequence.step_failures > 0) continue;
@@ -169,8 +184,10 @@ void Pipeline::append_row(Sequence& sequence, bool wants_logits, SendStep& step)
 void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {
   const StepId step = event.step;
   const auto found = in_flight_.find(step);
-  if (found->second.rows > 0) {
-    cost_.measured(found->second.rows, event.busy > Duration::zero() ? event.busy : now - found->second.sent_at);
+  if (const std::size_t rows = found->second.rows; rows > 0) {
+    costs_.trip.measured(rows, event.busy > Duration::zero() ? event.busy : now - found->second.sent_at);
+    if (event.slowest_stage > Duration::zero()) costs_.stage.measured(rows, event.slowest_stage);
+    if (event.link > Duration::zero()) costs_.link.measured(rows, event.link);
   }
   for (std::uint64_t request : found->second.requests) {
     Sequence* sequence = sequences.find(request);

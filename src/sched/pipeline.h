@@ -1,11 +1,11 @@
 // One epoch's traffic: which rows are due, the micro-batches made of them, and the steps under way.
 //
-// Decode rows go first, in the order they came due; prompt rows fill the rest of the step, oldest sequence first,
-// several chunks of one prompt following each other without waiting. So that every stage has something to do, the
-// decoding sequences are spread over as many micro-batches as there are stages: a step takes at most ceil(decoding /
-// stages) decode rows, and at most `stages` steps with decode rows are under way (rows that come due meanwhile gather
-// for the next). One step more may be under way with prompt rows alone, so that the first stage never waits for the
-// coordinator. With nothing under way, whatever is due goes at once.
+// Decode rows go first, in the order they came due; prompt rows follow in chunks whose size is chosen from what steps
+// cost (step_cost.h), oldest sequence first, several chunks of one prompt following each other without waiting. So that
+// every stage has something to do, the decoding sequences are spread over as many micro-batches as there are stages: a
+// step takes at most ceil(decoding / stages) decode rows, and at most `stages` steps with decode rows are under way
+// (rows that come due meanwhile gather for the next). One step more may be under way with prompt rows alone, so that
+// the first stage never waits for the coordinator. With nothing under way, whatever is due goes at once.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +63,7 @@ class Pipeline {
   void take_suspect(SendStep& step, InFlight& flight);
   void take_decode_rows(SendStep& step, InFlight& flight);
   void take_prompt_rows(SendStep& step);
+  std::size_t prompt_rows() const;  // of sequences whose prompts are not all sent
   // Appends up to `rows_max` of its prompt rows; takes it out of prefilling_ when they are all sent.
   void take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step);
   void append_row(Sequence& sequence, bool wants_logits, SendStep& step);
@@ -86,7 +87,7 @@ class Pipeline {
   Time last_done_;
   std::vector<SequenceId> frees_;  // for the next step
   std::set<SequenceId> resident_;  // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
-  StepCost cost_;                  // of this epoch
+  StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;
   std::uint64_t steps_ = 0;         // over all epochs

@@ -14,7 +14,7 @@ constexpr std::uint32_t kFailedEpochsBeforeReload = 2;
 
 Limits workable(Limits limits) {
   limits.rows_per_step_max = std::clamp<std::uint32_t>(limits.rows_per_step_max, 1, kStepRowsMax);
-  limits.prompt_rows_per_step = std::max<std::uint32_t>(limits.prompt_rows_per_step, 1);
+  limits.prompt_rows_per_step_max = std::max<std::uint32_t>(limits.prompt_rows_per_step_max, 1);
   limits.settings.sequences_max =
       std::clamp<std::uint32_t>(limits.settings.sequences_max, 1, static_cast<std::uint32_t>(kFreesPerStepMax));
   limits.step_failures_max = std::max<std::uint32_t>(limits.step_failures_max, 1);

@@ -58,9 +58,9 @@ inline constexpr std::size_t kFreesPerStepMax = 4096;
 struct Limits {
   StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
-  std::uint32_t prompt_rows_per_step = 32;    // chunk of a prompt
-  std::uint32_t draft_tokens_max = 8;         // guessed ahead of a decode row, where that pays; 0: never
-  std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
+  std::uint32_t prompt_rows_per_step_max = kStepRowsMax;  // a chunk of a prompt; its size is chosen (step_cost.h)
+  std::uint32_t draft_tokens_max = 8;                     // guessed ahead of a decode row, where that pays; 0: never
+  std::uint32_t waiting_sequences_max = 256;              // beyond: kResourceExhausted to the caller (429)
   Duration plan_wait_max =
       std::chrono::seconds(60);  // a live sequence without any feasible plan for so long ends with kUnavailable
   Duration plan_settle = std::chrono::milliseconds(300);  // after a node joins, wait so long for more before planning
@@ -95,7 +95,9 @@ struct StageFailed {
 struct StepDone {
   Epoch epoch;
   StepId step;
-  Duration busy{};  // through stages and links, without waiting in queues; 0: not known
+  Duration busy{};           // through stages and links, without waiting in queues; 0: not known, as the others
+  Duration slowest_stage{};  // computing in the stage that took longest
+  Duration link{};           // the mean of the links it went over
 };
 // A stage could not compute the step (out of memory, rows out of order): the plan's KV cannot be trusted any more.
 struct StepFailed {

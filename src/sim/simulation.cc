@@ -115,7 +115,7 @@ Limits World::draw_limits() {
   limits.settings.kv_tokens_total =
       limits.settings.context_tokens_max * static_cast<std::uint32_t>(between(1, limits.settings.sequences_max));
   limits.rows_per_step_max = static_cast<std::uint32_t>(between(4, kStepRowsMax));
-  limits.prompt_rows_per_step = static_cast<std::uint32_t>(between(1, 48));
+  limits.prompt_rows_per_step_max = static_cast<std::uint32_t>(between(1, 48));
   limits.draft_tokens_max = static_cast<std::uint32_t>(between(0, 12));
   limits.waiting_sequences_max = static_cast<std::uint32_t>(between(2, 30));
   limits.plan_wait_max = seconds(between(8, 30));
