@@ -7,9 +7,10 @@
 //
 // A link is closed by close(), by the peer (kUnavailable), by the peer's Reject (its code and message), by a malformed
 // frame (kCorrupt, after telling the peer by a Reject) or by silence: a Ping goes out whenever nothing was sent for
-// kIdlePingInterval (kPingInterval on a warm link), and a link on which nothing arrived for kSilenceMax is closed
-// (kDeadlineExceeded). The side that dialled does not ping before its first frame, which says what the link is. Pings,
-// Pongs and Rejects are handled inside. A peer that is not paired may send Pings after its JoinRequest, nothing else.
+// kIdlePingInterval (kPingInterval on a warm link) and on a busy link every kIdlePingInterval, and a link on which
+// nothing arrived for kSilenceMax is closed (kDeadlineExceeded). The side that dialled does not ping before its first
+// frame, which says what the link is. Pings, Pongs and Rejects are handled inside. A peer that is not paired may send
+// Pings after its JoinRequest, nothing else.
 //
 // on_closed is called from the event loop, never from inside a method; after it, and after close(), no handler is
 // called. Handlers may call any method of the link. A link whose last owner lets go of it is cut silently, unless it is
@@ -62,6 +63,10 @@ class Link : public std::enable_shared_from_this<Link> {
   virtual const NodeId& peer() const = 0;           // proven by the handshake
   virtual std::string remote_address() const = 0;   // "192.168.1.7:7420"
   virtual std::optional<Duration> rtt() const = 0;  // smoothed; nullopt before the first Pong
+  // What the peer's monotonic clock shows more than ours, from the quickest of the last round trips: wrong by half of
+  // what that one took longer in one direction than in the other. nullopt before the first Pong, and of a peer that
+  // does not tell its clock. What it tells is not checked.
+  virtual std::optional<Duration> clock_offset() const = 0;
   virtual std::size_t queued_bytes() const = 0;
 };
 

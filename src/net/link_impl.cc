@@ -21,6 +21,8 @@ constexpr std::size_t kBatchBytes = 256 << 10;          // encrypted ahead of th
 constexpr std::size_t kKeptBytes = 64 << 10;            // larger buffers are given back after use
 constexpr int kTurns = 16;                              // reads or writes in a row before others get their turn
 constexpr Duration kRttMax = std::chrono::seconds(60);  // an answer older than this is no measurement
+constexpr std::size_t kRoundTripsKept = 8;              // of which the quickest tells the peer's clock
+constexpr std::uint64_t kClockUsMax = std::uint64_t{1} << 62;
 
 template <typename T>
 const std::uint16_t kType = static_cast<std::uint16_t>(wire::Message(T{}).index() + 1);
@@ -66,7 +68,7 @@ void LinkImpl::start(Handlers handlers) {
   phase_ = Phase::kOpen;
   last_received_ = now();
   if (role_ == Role::kServer) may_ping_ = true;
-  if (may_ping_) enqueue(ping_now());
+  if (may_ping_) send_ping();
   arm_timer(ping_interval());
   // What came while nobody was listening is taken from the event loop: no handler is called from inside start().
   asio::post(shared_->io, [weak = weak_from_this()] {
@@ -233,7 +235,7 @@ void LinkImpl::finish_frame() {
 
 void LinkImpl::deliver(wire::Frame frame) {
   if (const auto* ping = std::get_if<wire::Ping>(&frame.message)) {
-    enqueue(wire::Pong{ping->sent_us});
+    enqueue(wire::Pong{ping->sent_us, clock_us()});
   } else if (const auto* pong = std::get_if<wire::Pong>(&frame.message)) {
     handle(*pong);
   } else if (const auto* reject = std::get_if<wire::Reject>(&frame.message)) {
@@ -244,11 +246,21 @@ void LinkImpl::deliver(wire::Frame frame) {
 }
 
 void LinkImpl::handle(const wire::Pong& pong) {
-  const auto now_us = static_cast<std::uint64_t>(now().time_since_epoch().count());
-  const std::uint64_t sample_us = now_us - pong.sent_us;  // wraps to something huge when the peer makes it up
+  const std::uint64_t sample_us = clock_us() - pong.sent_us;  // wraps to something huge when the peer makes it up
   if (sample_us > static_cast<std::uint64_t>(kRttMax.count())) return;
   const Duration sample(static_cast<std::int64_t>(sample_us));
   rtt_ = rtt_ ? (*rtt_ * 7 + sample) / 8 : sample;  // RFC 6298's smoothing
+  if (pong.clock_us == 0 || pong.clock_us > kClockUsMax) return;
+  // The peer read its clock half-way, as far as we know (NTP, RFC 5905 §8).
+  const auto offset = static_cast<std::int64_t>(pong.clock_us) - static_cast<std::int64_t>(pong.sent_us);
+  if (round_trips_.size() >= kRoundTripsKept) round_trips_.pop_front();
+  round_trips_.push_back({sample, Duration(offset) - sample / 2});
+}
+
+std::optional<Duration> LinkImpl::clock_offset() const {
+  const auto quickest = std::min_element(round_trips_.begin(), round_trips_.end(),
+                                         [](const RoundTrip& a, const RoundTrip& b) { return a.took < b.took; });
+  return quickest == round_trips_.end() ? std::nullopt : std::optional(quickest->clock_offset);
 }
 
 // --- sending ---
@@ -279,9 +291,14 @@ void LinkImpl::enqueue(Outgoing item) {
   last_sent_ = now();
   if (!may_ping_ && (phase_ == Phase::kReady || phase_ == Phase::kOpen)) {  // our first frame said what the link is
     may_ping_ = true;
-    if (phase_ == Phase::kOpen) enqueue(ping_now());
+    if (phase_ == Phase::kOpen) send_ping();
   }
   schedule_pump();
+}
+
+void LinkImpl::send_ping() {
+  last_ping_ = now();
+  enqueue(wire::Ping{clock_us()});
 }
 
 void LinkImpl::schedule_pump() {
@@ -439,8 +456,10 @@ void LinkImpl::keep_alive() {
   }
   // A queue that does not drain needs no pings behind it.
   const bool drained = queue_.empty() && output_sent_ == tls_.output().size();
-  if (may_ping_ && drained && now() - last_sent_ >= ping_interval()) {
-    enqueue(ping_now());
+  const bool silent = now() - last_sent_ >= ping_interval();
+  const bool unmeasured = now() - last_ping_ >= shared_->limits.idle_ping_interval;  // it is busy, not silent
+  if (may_ping_ && drained && (silent || unmeasured)) {
+    send_ping();
     if (phase_ != Phase::kOpen) return;
   }
   const Time next_ping = std::max(last_sent_, drained ? last_sent_ : now()) + ping_interval();

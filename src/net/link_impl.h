@@ -57,6 +57,7 @@ class LinkImpl final : public Link {
   const NodeId& peer() const override { return tls_.peer(); }
   std::string remote_address() const override { return remote_; }
   std::optional<Duration> rtt() const override { return rtt_; }
+  std::optional<Duration> clock_offset() const override;
   std::size_t queued_bytes() const override { return queued_bytes_; }
 
  private:
@@ -70,7 +71,8 @@ class LinkImpl final : public Link {
 
   std::shared_ptr<LinkImpl> self() { return std::static_pointer_cast<LinkImpl>(shared_from_this()); }
   Time now() const { return shared_->clock.now(); }
-  wire::Ping ping_now() const { return {static_cast<std::uint64_t>(now().time_since_epoch().count())}; }
+  std::uint64_t clock_us() const { return static_cast<std::uint64_t>(now().time_since_epoch().count()); }
+  void send_ping();
   bool receiving() const {
     return phase_ == Phase::kHandshake || phase_ == Phase::kFirstFrame || phase_ == Phase::kOpen;
   }
@@ -142,8 +144,13 @@ class LinkImpl final : public Link {
   bool warm_ = false;
   bool may_ping_ = false;
   std::uint64_t timer_generation_ = 0;
-  Time last_sent_{}, last_received_{};
+  Time last_sent_{}, last_received_{}, last_ping_{};
   std::optional<Duration> rtt_;
+  struct RoundTrip {
+    Duration took{};
+    Duration clock_offset{};
+  };
+  std::deque<RoundTrip> round_trips_;  // the last kRoundTripsKept whose peer told its clock
 };
 
 }  // namespace shoal::net

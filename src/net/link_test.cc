@@ -133,6 +133,8 @@ TEST_F(LinkTest, BothSidesKnowEachOtherAndFramesGoBothWays) {
   EXPECT_EQ(client->link->queued_bytes(), 0u);
   ASSERT_TRUE(run_until([&] { return client->link->rtt() && server->link->rtt(); }));
   EXPECT_LT(*client->link->rtt(), seconds(5));
+  ASSERT_TRUE(client->link->clock_offset());
+  EXPECT_LT(abs(*client->link->clock_offset()), seconds(5)) << "both read the same clock";
 }
 
 TEST_F(LinkTest, EveryMessageArrivesInOrder) {
@@ -444,6 +446,20 @@ TEST_F(LinkTest, PingsKeepAnIdleLinkAlive) {
   const auto client = connect();
   ASSERT_TRUE(client);
   EXPECT_FALSE(run_until([&] { return client->closed || accepted_[0]->closed; }, milliseconds(600)));
+}
+
+// Goal: round trip and clock are measured on a link that is never silent too.
+TEST_F(LinkTest, ABusyLinkIsMeasuredToo) {
+  const TransportLimits limits{.ping_interval = seconds(1), .idle_ping_interval = milliseconds(20)};
+  make(limits, limits);
+  const auto client = connect();
+  ASSERT_TRUE(client);
+  ASSERT_TRUE(run_until([&] { return client->link->rtt().has_value(); }));
+  const Duration first = *client->link->rtt();
+  EXPECT_TRUE(run_until([&] {
+    client->link->send(wire::FetchHello{});
+    return *client->link->rtt() != first;
+  }));
 }
 
 TEST_F(LinkTest, APeerThatTakesNothingLosesTheLink) {

@@ -99,9 +99,10 @@ void StageHost::compute(engine::Stage& stage, Queued queued) {
   } else if (!queued.job.rows.empty()) {
     output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
   }
+  const auto end = SteadyClock::now();
   // std::function wants copyable callables, so the outcome travels in a shared pointer.
-  auto outcome = std::make_shared<StepOutcome>(
-      StepOutcome{std::move(queued.job), std::move(output), since(queued.at, start), since(start, SteadyClock::now())});
+  auto outcome = std::make_shared<StepOutcome>(StepOutcome{std::move(queued.job), std::move(output), queued.at, end,
+                                                           since(queued.at, start), since(start, end)});
   post([on_step = handlers_.on_step, outcome] { on_step(std::move(*outcome)); });
 }
 

@@ -50,6 +50,8 @@ struct StepJob {
 struct StepOutcome {
   StepJob job;
   Result<engine::StepOutput> output;
+  std::chrono::steady_clock::time_point queued_at;
+  std::chrono::steady_clock::time_point computed_at;
   Duration queued{};
   Duration computed{};
 };

@@ -22,6 +22,13 @@ std::vector<net::Endpoint> endpoints_of(const std::vector<std::string>& addresse
 std::uint32_t microseconds(Duration duration) {
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(duration.count(), 0, UINT32_MAX));
 }
+std::uint32_t microseconds_since(std::chrono::steady_clock::time_point from) {
+  return microseconds(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - from));
+}
+// As the links' Pongs tell it (net/link.h): by both the coordinator places a step on its own clock.
+std::uint64_t clock_us(std::chrono::steady_clock::time_point at) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<Duration>(at.time_since_epoch()).count());
+}
 
 engine::Row to_engine(const wire::StepRow& row) {
   engine::Row out{row.sequence, row.position, row.token, std::nullopt};
@@ -245,27 +252,31 @@ void StageTable::on_computed(StageId stage, StepOutcome outcome) {
     send_control_(wire::StepFailed{step.epoch, step.step, stage, error.code, error.message}, nullptr);
     return;
   }
-  step.times.push_back({stage, microseconds(outcome.queued), microseconds(outcome.computed)});
-  if (entry.order.is_last) return send_result(step, std::move(*outcome.output));
+  step.times.push_back(
+      {stage, microseconds(outcome.queued), microseconds(outcome.computed), 0, clock_us(outcome.queued_at)});
+  if (entry.order.is_last) return send_result(std::move(step), std::move(*outcome.output), outcome.computed_at);
   if (const wire::PlanStage* next = next_of(stage)) {
     step.frees = std::move(outcome.job.frees);
     step.truncations = std::move(outcome.job.truncations);
-    send_onwards(*next, std::move(step), std::move(*outcome.output));
+    send_onwards(*next, std::move(step), std::move(*outcome.output), outcome.computed_at);
   }
 }
 
-void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output) {
+void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output,
+                              std::chrono::steady_clock::time_point computed) {
   step.to_stage = next.stage;
   step.has_tokens = false;
   auto raw = std::make_shared<Bytes>(output.hidden.size() * sizeof(float));
   if (!raw->empty()) std::memcpy(raw->data(), output.hidden.data(), raw->size());
+  step.times.back().send_us = microseconds_since(computed);
   if (next.node == transport_.identity().id()) return on_step(std::move(step), std::move(*raw));
   last_sent_ = step.step;
   links_.send(next.node, step, std::move(raw));
 }
 
-void StageTable::send_result(const wire::Step& step, engine::StepOutput output) {
-  wire::StepResult result{step.epoch, step.step, {}, {}, step.times};
+void StageTable::send_result(wire::Step step, engine::StepOutput output,
+                             std::chrono::steady_clock::time_point computed) {
+  wire::StepResult result{step.epoch, step.step, {}, {}, std::move(step.times)};
   std::size_t candidates = 0;
   for (const auto& logits : output.logits) {
     result.candidate_counts.push_back(static_cast<std::uint32_t>(logits.candidates.size()));
@@ -274,7 +285,7 @@ void StageTable::send_result(const wire::Step& step, engine::StepOutput output) 
   }
   const std::size_t raw_bytes = candidates * (sizeof(Token) + sizeof(float));
   if (const std::size_t most = wire::raw_bytes_max(result); raw_bytes > most) {
-    const StageId stage = step.times.back().stage;  // this one
+    const StageId stage = result.times.back().stage;  // this one
     auto why = fmt::format("the logits asked for take {}, a frame carries {}; ask for fewer", format_size(raw_bytes),
                            format_size(most));
     return send_control_(wire::StepFailed{step.epoch, step.step, stage, ErrorCode::kResourceExhausted, why}, nullptr);
@@ -285,6 +296,7 @@ void StageTable::send_result(const wire::Step& step, engine::StepOutput output) 
     for (const auto& candidate : logits.candidates) store_le(std::exchange(at, at + sizeof(Token)), candidate.token);
     for (const auto& candidate : logits.candidates) store_le(std::exchange(at, at + sizeof(float)), candidate.logit);
   }
+  result.times.back().send_us = microseconds_since(computed);
   send_control_(result, std::move(raw));
 }
 

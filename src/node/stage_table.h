@@ -74,8 +74,10 @@ class StageTable {
   void host(StageId stage, const std::filesystem::path& shard);
   void on_loaded(StageId stage, Result<StageHost::Loaded> loaded);
   void on_computed(StageId stage, StepOutcome outcome);
-  void send_result(const wire::Step& step, engine::StepOutput output);
-  void send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output);
+  // Both tell in the last of the step's times what passed since `computed`.
+  void send_result(wire::Step step, engine::StepOutput output, std::chrono::steady_clock::time_point computed);
+  void send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output,
+                    std::chrono::steady_clock::time_point computed);
   const wire::PlanStage* next_of(StageId stage) const;
   void report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading);
 

@@ -112,7 +112,9 @@ TEST_F(StageTableTest, LoadsAStageAndComputesItsSteps) {
   EXPECT_TRUE(progress.back().loading);
 
   auto asked = step(1, 10, 0);
-  asked.times = {{StageId{77}, 1, 2}};
+  asked.times = {{StageId{77}, 1, 2, 3, 4}};
+  const auto clock_us = [] { return static_cast<std::uint64_t>(SystemClock().now().time_since_epoch().count()); };
+  const std::uint64_t before_us = clock_us();
   table_->on_step(asked, {});
   ASSERT_TRUE(run_until([&] { return !all<wire::StepResult>().empty(); }));
   const auto result = all<wire::StepResult>().at(0);
@@ -121,8 +123,12 @@ TEST_F(StageTableTest, LoadsAStageAndComputesItsSteps) {
   EXPECT_EQ(result.candidate_counts, std::vector<std::uint32_t>{2});
   EXPECT_EQ(raw_.back().size(), 2 * (sizeof(Token) + sizeof(float)));
   ASSERT_EQ(result.times.size(), 2u) << "the times of the stages before, and its own";
-  EXPECT_EQ(result.times[0].stage, StageId{77});
-  EXPECT_EQ(result.times[1].stage, kStage);
+  EXPECT_EQ(result.times[0], asked.times[0]);
+  const wire::StageTime& own = result.times[1];
+  EXPECT_EQ(own.stage, kStage);
+  EXPECT_GT(own.compute_us, 0u);
+  EXPECT_GE(own.queued_at_us, before_us);
+  EXPECT_LE(own.queued_at_us + own.queue_us + own.compute_us + own.send_us, clock_us());
   EXPECT_EQ(table_->telemetry().at(0).steps_done, 1u);
 }
 

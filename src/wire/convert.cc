@@ -127,9 +127,11 @@ void to_proto(const StageTime& from, pb::StageTime& to) {
   to.set_stage(from.stage.value);
   to.set_queue_us(from.queue_us);
   to.set_compute_us(from.compute_us);
+  to.set_send_us(from.send_us);
+  to.set_queued_at_us(from.queued_at_us);
 }
 void from_proto(const pb::StageTime& from, StageTime& to, Check&) {
-  to = {{from.stage()}, from.queue_us(), from.compute_us()};
+  to = {{from.stage()}, from.queue_us(), from.compute_us(), from.send_us(), from.queued_at_us()};
 }
 
 void to_proto(const Truncation& from, pb::Truncation& to) {
@@ -251,9 +253,10 @@ void from_proto(const pb::Ping& from, Ping& to, Check&) {
 }
 void to_proto(const Pong& from, pb::Pong& to) {
   to.set_sent_us(from.sent_us);
+  to.set_clock_us(from.clock_us);
 }
 void from_proto(const pb::Pong& from, Pong& to, Check&) {
-  to.sent_us = from.sent_us();
+  to = {from.sent_us(), from.clock_us()};
 }
 
 void to_proto(const Plan& from, pb::Plan& to) {

@@ -85,13 +85,13 @@ TEST(Frame, FullMessagesFitTheirLimits) {
                       std::vector<StepRow>(kStepRowsMax, {{kBig}, UINT32_MAX, -1, kAllLogits}),
                       true,
                       std::vector<SequenceId>(kFreesMax, {kBig}),
-                      std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX}),
+                      std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX, UINT32_MAX, kBig}),
                       std::vector<Truncation>(kStepRowsMax, {{kBig}, UINT32_MAX})});
   full.push_back(StepResult{{kBig},
                             {kBig},
                             std::vector<std::uint32_t>(kStepRowsMax, 1),
                             std::vector<double>(kStepRowsMax, 1e300),
-                            std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX})});
+                            std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX, UINT32_MAX, kBig})});
   full.push_back(ProbeKernels{std::vector<WeightType>(kWeightTypesMax, {UINT32_MAX, kBig})});
   full.push_back(KernelsProbed{{true, 1e300, text}});
   full.push_back(StepFailed{{kBig}, {kBig}, {kBig}, ErrorCode::kInternal, text});

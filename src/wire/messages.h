@@ -88,7 +88,8 @@ struct Ping {
   bool operator==(const Ping&) const = default;
 };
 struct Pong {
-  std::uint64_t sent_us = 0;  // of the Ping it answers
+  std::uint64_t sent_us = 0;   // of the Ping it answers
+  std::uint64_t clock_us = 0;  // the answering side's monotonic clock; 0: not told
   bool operator==(const Pong&) const = default;
 };
 
@@ -174,6 +175,8 @@ struct StageTime {
   StageId stage;
   std::uint32_t queue_us = 0;
   std::uint32_t compute_us = 0;
+  std::uint32_t send_us = 0;       // from computed until the link had it
+  std::uint64_t queued_at_us = 0;  // when the queue began, on the node's monotonic clock; 0: not told
   bool operator==(const StageTime&) const = default;
 };
 struct StepRow {

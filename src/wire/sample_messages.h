@@ -96,7 +96,7 @@ class SampleMessages {
     fill_list(m.stages, 40);
   }
   void fill(Ping& m) { m = {u64()}; }
-  void fill(Pong& m) { m = {u64()}; }
+  void fill(Pong& m) { m = {u64(), u64()}; }
   void fill(PlanStage& m) {
     m = {{u64()}, {digest()}, range(), text(kNameBytesMax), addresses(), u16(), coin(), coin()};
   }
@@ -118,7 +118,7 @@ class SampleMessages {
   void fill(DropStage& m) { m = {{u64()}}; }
   void fill(LinkReport& m) { m = {{u64()}, {u64()}, {u64()}, coin(), text(kTextBytesMax)}; }
   void fill(Relay& m) { m = {{digest()}}; }
-  void fill(StageTime& m) { m = {{u64()}, u32(), u32()}; }
+  void fill(StageTime& m) { m = {{u64()}, u32(), u32(), u32(), u64()}; }
   void fill(StepRow& m) { m = {{u64()}, u32(), 0, coin() ? kAllLogits : u32()}; }
   void fill(SequenceId& id) { id = {u64()}; }
   void fill(Truncation& m) { m = {{u64()}, u32()}; }
