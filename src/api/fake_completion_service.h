@@ -64,6 +64,15 @@ class FakeCompletionService final : public coordinator::CompletionService {
   }
 
   coordinator::ClusterStatus status() const override { return cluster; }
+  Status start_trace() override {
+    if (tracing) return Error{ErrorCode::kAlreadyExists, "a trace is being recorded"};
+    tracing = true;
+    return {};
+  }
+  coordinator::Trace stop_trace() override {
+    tracing = false;
+    return trace;
+  }
   Result<coordinator::JoinTokenGrant> create_token(std::chrono::seconds lifetime) override {
     return coordinator::JoinTokenGrant{"shoal://127.0.0.1:7420/join?c=x&s=y", lifetime.count()};
   }
@@ -81,6 +90,8 @@ class FakeCompletionService final : public coordinator::CompletionService {
   int cancel_calls = 0;
   std::optional<Error> refuse_with;
   coordinator::ClusterStatus cluster;
+  bool tracing = false;
+  coordinator::Trace trace;
 
  private:
   ByteVocabulary vocabulary_;

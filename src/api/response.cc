@@ -192,6 +192,7 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                     {"way_us", status.step_totals.way_us},
                     {"queue_us", status.step_totals.queue_us},
                     {"compute_us", status.step_totals.compute_us}}},
+                  {"tracing", status.tracing},
                   {"relayed_bytes", status.relayed_bytes},
                   {"uptime_s", status.uptime_s}});
 }

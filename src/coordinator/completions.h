@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/stage_spec.h"
 #include "coordinator/status.h"
+#include "coordinator/trace.h"
 #include "model/sampler.h"
 #include "model/vocabulary.h"
 #include "sched/scheduler.h"
@@ -99,6 +100,9 @@ class CompletionService {
   virtual void cancel(CompletionHandle handle) = 0;
 
   virtual ClusterStatus status() const = 0;
+  // Records steps from now on, until stop_trace(). kAlreadyExists: somebody's trace is being recorded.
+  virtual Status start_trace() = 0;
+  virtual Trace stop_trace() = 0;  // an empty one if none is being recorded
   // A single-use join token. kInvalidArgument: a lifetime outside 1 s .. 30 days.
   virtual Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) = 0;
   // Forgets a paired node's key and cuts its links at once; what it computed others compute again. kNotFound: no such

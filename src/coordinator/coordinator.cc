@@ -166,6 +166,7 @@ void Coordinator::publish(const sched::PublishPlan& action) {
     plan.stages.push_back(std::move(out));
   }
   stages_ = std::move(kept);
+  if (tracer_.recording()) tracer_.add_plan(traced_plan());
   log_info("plan {}: {}", plan_.epoch.value, plan_.explanation);
   cluster_.allow_relay_between(std::move(nodes));
   cluster_.send_to_all(plan);
@@ -341,6 +342,7 @@ void Coordinator::on_link_report(const wire::LinkReport& report) {
   if (report.epoch != plan_.epoch || found == stages_.end()) return;
   found->second.to_next = report.direct ? LinkPath::kDirect : LinkPath::kRelay;
   if (!report.direct) {
+    tracer_.set_relayed(report.epoch, report.from_stage);
     log_warning("layers {} reach the next stage through the coordinator: {}", found->second.range.text(),
                 report.reason);
   }
@@ -351,8 +353,10 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   auto step = steps_.extract(result.step);
   if (step.empty()) return;
   const std::vector<sched::Row>& rows = step.mapped().rows;
-  const Duration way = clock_.now() - step.mapped().sent;
+  const Time now = clock_.now();
+  const Duration way = now - step.mapped().sent;
   count_step(result, way);
+  if (tracer_.recording()) trace_step(result, rows, step.mapped().sent, now);
   auto logits = read_logits(result, raw, model_.vocabulary().size());
   std::vector<std::size_t> index_of(rows.size());  // of a row's logits
   std::size_t wanted = 0;

@@ -19,6 +19,7 @@
 #include "coordinator/kernel_choice.h"
 #include "coordinator/model_source.h"
 #include "coordinator/token_rate.h"
+#include "coordinator/trace.h"
 #include "sched/scheduler.h"
 
 namespace shoal::coordinator {
@@ -44,6 +45,8 @@ class Coordinator final : public CompletionService {
   Result<CompletionHandle> submit(CompletionRequest request, std::shared_ptr<CompletionSink> sink) override;
   void cancel(CompletionHandle handle) override;
   ClusterStatus status() const override;
+  Status start_trace() override;
+  Trace stop_trace() override { return tracer_.stop(clock_.now()); }
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
 
@@ -81,6 +84,8 @@ class Coordinator final : public CompletionService {
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
   void count_step(const wire::StepResult& result, Duration way);
+  TracedPlan traced_plan() const;
+  void trace_step(const wire::StepResult& result, const std::vector<sched::Row>& rows, Time sent, Time returned);
   void on_link_report(const wire::LinkReport& report);
   StageRecord* own_stage(const NodeId& node, StageId stage);
   void doze_links();
@@ -113,6 +118,7 @@ class Coordinator final : public CompletionService {
   };
   std::unordered_map<StepId, StepInFlight> steps_;  // of the current epoch
   StepTotals step_totals_;
+  TraceRecorder tracer_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // shared: a sink may cancel from its own call
   std::uint64_t last_request_ = 0;
   std::uint64_t submitting_ = 0;  // its error is submit()'s, not the sink's

@@ -104,6 +104,7 @@ ClusterStatus Coordinator::status() const {
   status.drafts_sent = snapshot.drafts_sent;
   status.drafts_accepted = snapshot.drafts_accepted;
   status.step_totals = step_totals_;
+  status.tracing = tracer_.recording();
   status.relayed_bytes = cluster_.relayed_bytes();
   status.uptime_s = static_cast<double>((now - started_).count()) / 1e6;
   return status;

@@ -312,6 +312,48 @@ TEST_F(CoordinatorTest, WithoutAPlanTheOneThatNamesARevokedNodeIsWithdrawn) {
   EXPECT_EQ(coordinator_->revoke_node(a_.id()).error().code, ErrorCode::kNotFound);
 }
 
+// Goal: a trace has the steps that came back within it, with what the stage told, at the place on our clock where the
+// stage's clock says; nobody else's trace is disturbed.
+TEST_F(CoordinatorTest, ATraceHasTheStepsOfItsTime) {
+  serve();
+  EXPECT_TRUE(coordinator_->stop_trace().plans.empty()) << "none was started";
+  auto heard = submit(4);
+  send_answer(step(0), 5);  // without times: before the trace
+  const wire::Step traced = step(1);
+  ASSERT_TRUE(run_until([&] { return coordinator_->status().nodes.at(0).rtt_ms.has_value(); })) << "a Pong came";
+  ASSERT_TRUE(coordinator_->start_trace().ok());
+  EXPECT_EQ(coordinator_->start_trace().error().code, ErrorCode::kAlreadyExists);
+  EXPECT_TRUE(coordinator_->status().tracing);
+  // The node's clock is this process's: the step is put into its queue now, and its result comes much later.
+  const Time queued = clock_.now();
+  constexpr Duration kLater = std::chrono::milliseconds(100);
+  ASSERT_TRUE(run_until([&] { return clock_.now() - queued > kLater; }));
+  auto [result, raw] = answer(traced, 6);
+  result.times = {{stage_, 7, 11, 13, static_cast<std::uint64_t>(queued.time_since_epoch().count())}};
+  a_.send(result, raw);
+  send_answer(step(2), 7);  // tells no times: left out
+  send_answer(step(3), 8);
+  ASSERT_TRUE(run_until([&] { return heard->ended(); }));
+
+  const Trace trace = coordinator_->stop_trace();
+  EXPECT_FALSE(coordinator_->status().tracing);
+  ASSERT_EQ(trace.plans.size(), 1u);
+  EXPECT_EQ(trace.plans[0].stages.at(0).stage, stage_);
+  EXPECT_EQ(trace.plans[0].stages[0].node_name, "scripted");
+  ASSERT_EQ(trace.steps.size(), 1u);
+  EXPECT_EQ(trace.steps_left_out, 2u);
+  const TracedStep& step = trace.steps[0];
+  EXPECT_EQ(step.step, traced.step);
+  EXPECT_EQ(step.rows.decode, 1u);
+  EXPECT_EQ(step.passes.at(0).queue, Duration(7));
+  EXPECT_EQ(step.passes[0].compute, Duration(11));
+  EXPECT_EQ(step.passes[0].send, Duration(13));
+  EXPECT_LE(step.sent, trace.end);
+  EXPECT_TRUE(step.clocks_known);
+  EXPECT_GT(step.link_back, kLater * 3 / 4) << "half of it if links were told apart by nothing";
+  EXPECT_TRUE(coordinator_->start_trace().ok()) << "the next one";
+}
+
 TEST_F(CoordinatorTest, TokensLiveBetweenASecondAndThirtyDays) {
   for (auto lifetime : {std::chrono::seconds(0), std::chrono::seconds(-1), std::chrono::seconds(30 * 86400 + 1)}) {
     auto grant = coordinator_->create_token(lifetime);
