@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "api/response.h"
+#include "api/trace_json.h"
 #include "base/log.h"
 
 namespace shoal::api {
@@ -115,15 +116,16 @@ void Connection::start() {
 void Connection::stop() {
   if (stopped_) return;
   stopped_ = true;
-  cancel_completion();
+  cancel_work();
   disarm();
   error_code ignored;
   socket_.close(ignored);
   wake();
 }
 
-void Connection::cancel_completion() {
+void Connection::cancel_work() {
   if (const auto handle = std::exchange(running_, std::nullopt)) context_->service.cancel(*handle);
+  if (std::exchange(tracing_, false)) context_->service.stop_trace();
 }
 
 void Connection::arm(Duration wait_max) {
@@ -161,9 +163,11 @@ asio::awaitable<void> Connection::run() {
     std::optional<HttpRequest> request = co_await read_request();
     if (!request || stopped_) break;
     const bool keep_alive = request->keep_alive;
-    std::variant<HttpResponse, RequestKind> answer = route(*request, context_->config, context_->service);
+    Routed answer = route(*request, context_->config, context_->service);
     if (HttpResponse* response = std::get_if<HttpResponse>(&answer)) {
       alive = co_await respond(std::move(*response), keep_alive);
+    } else if (const TraceWindow* window = std::get_if<TraceWindow>(&answer)) {
+      alive = co_await trace(*std::move(request), *window);
     } else {
       alive = co_await complete(*std::move(request), std::get<RequestKind>(answer));
     }
@@ -265,11 +269,7 @@ asio::awaitable<void> Connection::linger() {
 // --- completions ---
 
 asio::awaitable<bool> Connection::complete(HttpRequest request, RequestKind kind) {
-  watching_ = watcher_alive_ = true;
-  woken_ = false;
-  asio::co_spawn(
-      socket_.get_executor(), [self = shared_from_this()] { return self->watch_client(); }, asio::detached);
-
+  start_watching();
   coordinator::CompletionService& service = context_->service;
   const std::uint64_t seed = context_->config.random();
   const auto preparation = std::make_shared<Preparation>();
@@ -379,6 +379,57 @@ asio::awaitable<bool> Connection::gather(HttpRequest request, std::unique_ptr<Co
   }
   const bool told = co_await respond(std::move(response), request.keep_alive);
   co_return told;
+}
+
+// --- traces ---
+
+asio::awaitable<bool> Connection::trace(HttpRequest request, TraceWindow window) {
+  coordinator::CompletionService& service = context_->service;
+  if (const Status begun = service.start_trace(); !begun.ok()) {
+    const ApiError refused{409, begun.error().message, "invalid_request_error", "", "trace_running", 1};
+    const bool told = co_await respond(to_response(refused), request.keep_alive);
+    co_return told;
+  }
+  tracing_ = true;
+  start_watching();
+  const Time end = context_->clock.now() + window.length;
+  for (Time now = context_->clock.now(); now < end && !stopped_; now = context_->clock.now()) {
+    co_await wait_for_wake(end - now);
+  }
+  if (stopped_) co_return false;
+
+  struct Writing {
+    coordinator::Trace trace;
+    std::string json;
+    bool done = false;
+  };
+  const auto writing = std::make_shared<Writing>();
+  tracing_ = false;
+  writing->trace = service.stop_trace();
+  // A full trace is some MiB of text.
+  asio::post(context_->helper, [weak = weak_from_this(), executor = socket_.get_executor(), writing] {
+    writing->json = trace_json(writing->trace);
+    asio::post(executor, [weak, writing] {
+      writing->done = true;
+      if (const auto self = weak.lock()) self->wake();
+    });
+  });
+  while (!writing->done && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
+  if (stopped_) co_return false;
+  HttpResponse response;
+  response.body = std::move(writing->json);
+  const bool told = co_await respond(std::move(response), request.keep_alive);
+  co_await stop_watching();
+  co_return told && !stopped_;
+}
+
+// --- clients that leave ---
+
+void Connection::start_watching() {
+  watching_ = watcher_alive_ = true;
+  woken_ = false;
+  asio::co_spawn(
+      socket_.get_executor(), [self = shared_from_this()] { return self->watch_client(); }, asio::detached);
 }
 
 // The end of the client's bytes is the end of its interest. Whatever else it sends meanwhile is its next request.

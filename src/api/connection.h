@@ -41,8 +41,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ~Connection();
 
   void start();
-  // Cancels the completion that runs and closes the socket; the coroutines end soon after. Must not be called from
-  // inside a call of the coordinator's.
+  // Cancels the completion or trace that runs and closes the socket; the coroutines end soon after. Must not be called
+  // from inside a call of the coordinator's.
   void stop();
 
  private:
@@ -56,10 +56,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<void> refuse_and_close(ApiError error);  // an answer to what was not even a request
   awaitable<void> linger();
   awaitable<bool> complete(HttpRequest request, RequestKind kind);
+  awaitable<bool> trace(HttpRequest request, TraceWindow window);
   awaitable<bool> stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
                          std::shared_ptr<Mailbox> mailbox);
   awaitable<bool> gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
                          std::shared_ptr<Mailbox> mailbox);
+  void start_watching();  // until stop_watching() a client that leaves stops this connection
   awaitable<void> watch_client();
   awaitable<void> stop_watching();
   awaitable<void> wait_for_wake(Duration wait_max);
@@ -67,7 +69,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm(Duration wait_max);  // closes the connection when that time is over, unless armed or disarmed again
   void disarm();
   void wake();
-  void cancel_completion();
+  void cancel_work();
 
   boost::asio::ip::tcp::socket socket_;
   std::shared_ptr<ConnectionContext> context_;
@@ -76,6 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer wake_timer_;
   std::uint64_t deadline_generation_ = 0;
   std::optional<coordinator::CompletionHandle> running_;
+  bool tracing_ = false;  // the trace that is being recorded is ours
   bool woken_ = false;
   bool stopped_ = false;  // nothing more is to be written or asked
   bool watching_ = false;

@@ -67,9 +67,10 @@ HttpResponse revoke_node(CompletionService& service, const HttpRequest&, std::st
 struct Route {
   std::string_view method;
   std::string_view path;  // one that ends with '/' takes whatever follows
-  HttpResponse (*answer)(CompletionService&, const HttpRequest&, std::string_view rest);  // nullptr: a completion
+  HttpResponse (*answer)(CompletionService&, const HttpRequest&, std::string_view rest);  // nullptr: takes its time
   Access access;
-  RequestKind kind = RequestKind::kText;
+  RequestKind kind = RequestKind::kText;  // of a completion
+  bool trace = false;                     // no completion
 };
 
 constexpr Route kRoutes[] = {
@@ -79,6 +80,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", nullptr, Access::kClient, RequestKind::kChat},
     {"POST", "/v1/completions", nullptr, Access::kClient, RequestKind::kText},
     {"GET", "/shoal/v1/status", cluster_status, Access::kAdmin},
+    {"GET", "/shoal/v1/trace", nullptr, Access::kAdmin, RequestKind::kText, true},
     {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
     {"DELETE", "/shoal/v1/nodes/", revoke_node, Access::kAdmin},
 };
@@ -203,11 +205,15 @@ std::optional<HttpResponse> refuse_early(const HttpRequest& request, const Serve
   return std::nullopt;
 }
 
-std::variant<HttpResponse, RequestKind> route(const HttpRequest& request, const ServerConfig& config,
-                                              CompletionService& service) {
+Routed route(const HttpRequest& request, const ServerConfig& config, CompletionService& service) {
   std::variant<HttpResponse, Resolved> resolved = resolve(request, config);
   if (HttpResponse* refused = std::get_if<HttpResponse>(&resolved)) return std::move(*refused);
   const Resolved& found = std::get<Resolved>(resolved);
+  if (found.route->trace) {
+    const ApiResult<TraceWindow> window = parse_trace_request(request.target);
+    if (const ApiError* error = std::get_if<ApiError>(&window)) return to_response(*error);
+    return std::get<TraceWindow>(window);
+  }
   if (found.route->answer == nullptr) return found.route->kind;
   return found.route->answer(service, request, std::string_view(found.path).substr(found.route->path.size()));
 }

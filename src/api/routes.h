@@ -1,5 +1,5 @@
 // Which path answers what, and who may ask. No I/O: a request in, a response out, or the news that the request is a
-// completion (which connection.cc runs). On the io thread.
+// completion or a trace (which connection.cc runs). On the io thread.
 #pragma once
 
 #include <optional>
@@ -37,8 +37,9 @@ HttpResponse to_response(const ApiError& error);
 // What can be said before the body is read: an unknown path, a wrong method, a missing key. nullopt: go on.
 std::optional<HttpResponse> refuse_early(const HttpRequest& request, const ServerConfig& config);
 
-std::variant<HttpResponse, RequestKind> route(const HttpRequest& request, const ServerConfig& config,
-                                              coordinator::CompletionService& service);
+// What a request gets: an answer, or that connection.cc does the work and answers then.
+using Routed = std::variant<HttpResponse, RequestKind, TraceWindow>;
+Routed route(const HttpRequest& request, const ServerConfig& config, coordinator::CompletionService& service);
 
 // Whether both are the same, in a time that does not depend on where they differ.
 bool same_secret(std::string_view given, std::string_view expected);

@@ -175,5 +175,48 @@ TEST_F(HttpServer, MakesJoinTokens) {
   EXPECT_EQ(c.ask("POST", "/shoal/v1/tokens", R"({"ttl_seconds":0})", key).json()["error"]["param"], "ttl_seconds");
 }
 
+const std::string kAdmin = "Authorization: Bearer admin\r\n";
+
+TEST_F(HttpServer, TracesForAsLongAsAskedAndOneAtATime) {
+  start();
+  Client c = client();
+  EXPECT_EQ(c.ask("GET", "/shoal/v1/trace?seconds=1").status, 401u);
+  const Answer refused = c.ask("GET", "/shoal/v1/trace?seconds=61", "", kAdmin);
+  EXPECT_EQ(refused.status, 400u);
+  EXPECT_EQ(refused.json()["error"]["param"], "seconds");
+  EXPECT_FALSE(on_io([&] { return service_.tracing; }));
+
+  const auto begin = std::chrono::steady_clock::now();
+  c.send(Client::request("GET", "/shoal/v1/trace?seconds=1", "", kAdmin));
+  ASSERT_TRUE(eventually([&] { return service_.tracing; }));
+  const Answer second = client().ask("GET", "/shoal/v1/trace", "", kAdmin);
+  EXPECT_EQ(second.status, 409u);
+  EXPECT_EQ(second.json()["error"]["code"], "trace_running");
+  const Answer traced = c.read_answer();
+  EXPECT_EQ(traced.status, 200u);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  EXPECT_TRUE(traced.json()["traceEvents"].is_array());
+  EXPECT_FALSE(on_io([&] { return service_.tracing; }));
+  EXPECT_EQ(c.ask("GET", "/health").status, 200u) << "the connection goes on";
+}
+
+TEST_F(HttpServer, ATraceEndsWithItsClient) {
+  start();
+  Client c = client();
+  c.send(Client::request("GET", "/shoal/v1/trace?seconds=60", "", kAdmin));
+  ASSERT_TRUE(eventually([&] { return service_.tracing; }));
+  c.close();
+  EXPECT_TRUE(eventually([&] { return !service_.tracing; }));
+}
+
+TEST_F(HttpServer, ATraceEndsWithTheServer) {
+  start();
+  Client c = client();
+  c.send(Client::request("GET", "/shoal/v1/trace?seconds=60", "", kAdmin));
+  ASSERT_TRUE(eventually([&] { return service_.tracing; }));
+  on_io([&] { server_.reset(); });
+  EXPECT_FALSE(on_io([&] { return service_.tracing; }));
+}
+
 }  // namespace
 }  // namespace shoal::api::test
