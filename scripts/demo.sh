@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 bin=$(cd "$1" && pwd)
 shoal=$bin/shoal
-prompt=${SHOAL_DEMO_PROMPT:-"What happens to my answer when a phone dies?"}
+prompt=${SHOAL_DEMO_PROMPT:-"What happens when a phone dies?"}
 
 model=${SHOAL_DEMO_MODEL:-$here/models/shoal-demo.gguf}
 

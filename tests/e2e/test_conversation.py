@@ -5,7 +5,7 @@ import unittest
 from shoal import ROOT, Shoal, ShoalTestCase, in_parallel
 
 DEMO_MODEL = ROOT / "models" / "shoal-demo.gguf"
-KNOWN = "What happens to my answer when a phone dies?"
+KNOWN = "What happens when a phone dies?"
 STORY = "Tell me a story."
 
 
@@ -78,7 +78,6 @@ class Conversation(ShoalTestCase):
         joke, _ = self.say(first)
         another, _ = self.say([*first, {"role": "assistant", "content": joke}, user("Another joke, please.")])
         self.assertNotEqual(another, joke)
-        self.assertEqual(self.say("Another joke, please.")[0], joke)
 
     def test_long_conversation(self):
         """Ten exchanges, each with all that was said before."""
