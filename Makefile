@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench tools clean help
+.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-links tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -47,8 +47,11 @@ lint: setup-test llama ## clang-format and clang-tidy over all sources
 format: ## reformat the sources in place
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
-bench: ## decode, prefill, overhead, exactness and drafts beside llama.cpp; writes bench/results/
-	@scripts/bench.sh
+bench: ## decode, prefill, overhead, exactness, drafts and prefixes beside llama.cpp; writes bench/results/
+	@scripts/bench.sh spine
+
+bench-links: ## several machines on links of several kinds, beside llama.cpp RPC; writes bench/results/links.md
+	@scripts/bench.sh links
 
 clean: ## remove build/
 	@rm -rf build

@@ -4,13 +4,33 @@ import json
 import os
 import subprocess
 import tempfile
+import re
 import time
+
+from common import BIN, free_port
+
+
+class Link:
+    """A bad network to a port of this machine (tests/support/link_shaper.h). `port` is its near end."""
+
+    def __init__(self, port, shape):
+        self.process = subprocess.Popen([os.path.join(BIN, "shoal-link-shaper"), "--to", f"127.0.0.1:{port}", *shape],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
 
 
 class Shoal:
-    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB"):
+    """`shape`: arguments of a Link that stands before the coordinator and before each node."""
+
+    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB", shape=()):
         self.binary, self.model, self.nodes = binary, model, nodes
         self.serve_args, self.threads, self.memory = list(serve_args), threads, memory
+        self.shape, self.links = list(shape), []
         self.processes = []
 
     def __enter__(self):
@@ -38,11 +58,23 @@ class Shoal:
         with open(os.path.join(self.state, "api.json")) as file:
             self.api = json.load(file)
         for i in range(self.nodes):
-            link = self.post("/shoal/v1/tokens", {"ttl_seconds": 600})["link"]
+            link, addresses = self._addresses(self.post("/shoal/v1/tokens", {"ttl_seconds": 600})["link"])
             self._spawn(f"node-{i + 1}", [
                 "join", link, "--name", f"node-{i + 1}", "--memory", self.memory, "--threads", str(self.threads),
-                "--listen", "127.0.0.1:0", "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
+                *addresses, "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
         self._until(lambda: self.status()["state"] == "serving", 300)
+
+    def _addresses(self, link):
+        """The join link and the addresses of a node: as they are, or through shaped links."""
+        if not self.shape:
+            return link, ["--listen", "127.0.0.1:0"]
+        if not self.links:
+            coordinator = int(re.search(r"//127\.0\.0\.1:(\d+)", link).group(1))
+            self.links.append(Link(coordinator, self.shape))
+        port = free_port()
+        self.links.append(Link(port, self.shape))
+        return (re.sub(r"//127\.0\.0\.1:\d+", f"//127.0.0.1:{self.links[0].port}", link),
+                ["--listen", f"127.0.0.1:{port}", "--announce", f"127.0.0.1:{self.links[-1].port}"])
 
     def _until(self, condition, seconds):
         deadline = time.monotonic() + seconds
@@ -89,4 +121,6 @@ class Shoal:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for link in self.links:
+            link.close()
         self.directory.cleanup()

@@ -4,102 +4,23 @@
 Decode and prefill of one stream for the whole model (llama-bench, one thread), llama.cpp's RPC over two servers of one
 thread, and Shoal over two nodes of one thread, in turns, so that a busy moment hits all of them; medians and ratios.
 Besides: what a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four
-takes of a core (bench/results/spine.md, .json), what exactness costs per quantisation (exactness.md, .json), and what
-drafts bring (drafts.md, .json).
+takes of a core (bench/results/spine.md, .json), what exactness costs per quantisation (exactness.md, .json), what
+drafts bring (drafts.md, .json), and what it brings to find a prompt's beginning in the KV (prefixes.md, .json).
 """
 import argparse
 import datetime
-import json
 import os
-import platform
 import re
-import socket
 import statistics
-import subprocess
-import sys
 import time
 
+from common import BIN, PLAIN, cpu_seconds, headed, machine, model, prompt, say, write
+from llama_cpp import RpcServers, llama_bench, llama_source, llama_tools
 from shoal_process import Shoal
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-CACHE = os.path.join(os.environ.get("SHOAL_CACHE_DIR") or os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "shoal"), "bench")
-BIN = os.path.join(ROOT, "build", "release", "bin")
 TYPES = ["Q4_0", "Q4_K_M", "Q5_K", "Q6_K", "Q8_0", "F16"]
 DECODE_TOKENS = 64
 PREFILL_TOKENS = 128
-
-
-def say(*words):
-    print(*words, file=sys.stderr, flush=True)
-
-
-def llama_tools():
-    directory = subprocess.run([os.path.join(ROOT, "scripts", "llama.sh"), "dir"], check=True, capture_output=True,
-                               text=True).stdout.strip()
-    return os.path.join(directory, "bin")
-
-
-def model(name, *arguments):
-    os.makedirs(CACHE, exist_ok=True)
-    path = os.path.join(CACHE, name + ".gguf")
-    if not os.path.exists(path):
-        say("making", path)
-        subprocess.run([os.path.join(BIN, "shoal-make-model"), *arguments, "--seed", "1", "--out", path + ".part"],
-                       check=True, stdout=subprocess.DEVNULL)
-        os.rename(path + ".part", path)
-    return path
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def llama_bench(tools, gguf, *arguments):
-    """(prefill, decode) in tokens/s."""
-    output = subprocess.run([os.path.join(tools, "llama-bench"), "-m", gguf, "-t", "1", "-p", str(PREFILL_TOKENS), "-n",
-                             str(DECODE_TOKENS), "-r", "1", "-o", "json", *arguments], check=True, capture_output=True,
-                            text=True).stdout
-    rows = json.loads(output[output.index("["):])
-    return (next(r["avg_ts"] for r in rows if r["n_prompt"]), next(r["avg_ts"] for r in rows if r["n_gen"]))
-
-
-class RpcServers:
-    """llama.cpp's RPC: servers of one thread, each a process."""
-
-    def __init__(self, tools, count):
-        self.tools, self.count = tools, count
-
-    def __enter__(self):
-        self.ports = [free_port() for _ in range(self.count)]
-        self.processes = [subprocess.Popen([os.path.join(self.tools, "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(port),
-                                            "-t", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                          for port in self.ports]
-        deadline = time.monotonic() + 10
-        for port in self.ports:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        self.__exit__()
-                        raise
-                    time.sleep(0.02)
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait()
-
-
-def prompt(tokens, seed):
-    return [100 + (seed * 7919 + i * 7) % 20000 for i in range(tokens)]
 
 
 def measure_shoal(shoal, seed):
@@ -128,15 +49,6 @@ def measure_memory(shoal):
             for i, process in enumerate(shoal.processes[1:], 1)}
 
 
-def cpu_seconds(processes):
-    ticks = 0
-    for process in processes:
-        with open(f"/proc/{process.pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def measure_idle(shoal, seconds=20):
     """Share of one core that all processes of a shoal take that has nothing to do."""
     time.sleep(3)  # until the links that carried the last steps doze
@@ -157,7 +69,7 @@ def drafts(rounds):
     texts = {"repeats itself": {"temperature": 0}, "does not": {"temperature": 2, "seed": 1}}
     speeds = {(text, on): [] for text in texts for on in (8, 0)}
     accepted = {text: [0, 0] for text in texts}
-    shoals = {on: Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--draft-tokens", str(on)])
+    shoals = {on: Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--prefix-cache", "off", "--draft-tokens", str(on)])
               for on in (8, 0)}
     with shoals[8], shoals[0]:
         for i in range(rounds):
@@ -181,6 +93,27 @@ def drafts(rounds):
             for text in texts]
 
 
+def prefixes(rounds):
+    """The time to the first token of a prompt of 512, of which nothing, 256 or 480 tokens were there already."""
+    gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
+    known = (0, 256, 480)
+    waits = {count: [] for count in known}
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--kv-tokens", "4096"]) as shoal:
+        shoal.complete(prompt(8, 99), 8)
+        for i in range(rounds):
+            for count in known:
+                beginning = prompt(512, 1000 + 10 * i + known.index(count))
+                if count:
+                    shoal.complete(beginning[:count], 1)
+                answer = shoal.complete(beginning[:count] + prompt(512 - count, 5000 + i), 1)
+                found = answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+                if not count - 2 <= found <= count + 2:
+                    raise RuntimeError(f"{found} tokens were found instead of {count}")
+                waits[count].append(answer["timings"]["prompt_ms"])
+            say(f"round {i + 1}: " + ", ".join(f"{count} known: {waits[count][-1]:.0f} ms" for count in known))
+    return [{"known": count, "first_token_ms": statistics.median(waits[count])} for count in known]
+
+
 def exactness_costs(rounds):
     rows = []
     for kind in TYPES:
@@ -189,7 +122,7 @@ def exactness_costs(rounds):
                      os.path.join(llama_source(), "models", "ggml-vocab-llama-spm.gguf"))
         speeds = {}
         for exact in ("on", "off"):
-            with Shoal(os.path.join(BIN, "shoal"), gguf, 1, ["--exact", exact, "--context", "1024"]) as shoal:
+            with Shoal(os.path.join(BIN, "shoal"), gguf, 1, ["--exact", exact, *PLAIN]) as shoal:
                 runs = [measure_shoal(shoal, seed) for seed in range(rounds)]
                 speeds[exact] = [statistics.median(column) for column in zip(*runs)]
                 if exact == "off":
@@ -200,47 +133,30 @@ def exactness_costs(rounds):
     return rows
 
 
-def llama_source():
-    return subprocess.run([os.path.join(ROOT, "scripts", "llama.sh"), "source-dir"], check=True, capture_output=True,
-                          text=True).stdout.strip()
-
-
-def machine():
-    with open("/proc/cpuinfo") as file:
-        name = re.search(r"model name\s*:\s*(.*)", file.read())
-    return f"{os.cpu_count()} cores of {name.group(1) if name else platform.machine()}, {platform.machine()}"
-
-
 def spine(tools, rounds):
     gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
     columns = {"whole": [], "rpc": [], "shoal": []}
     hops = []
-    # Without drafts: llama-bench has none, and random weights repeat themselves.
-    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--draft-tokens", "0"]) as shoal:
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 2, PLAIN) as shoal:
         shoal.complete(prompt(8, 99), 8)
         exactness = shoal.status()["exactness"]
         for i in range(rounds):
-            columns["whole"].append(llama_bench(tools, gguf))
+            columns["whole"].append(llama_bench(tools, gguf, PREFILL_TOKENS, DECODE_TOKENS))
             with RpcServers(tools, 2) as servers:
-                columns["rpc"].append(llama_bench(tools, gguf, "--rpc", servers, "-ngl", "99"))
+                columns["rpc"].append(llama_bench(tools, gguf, PREFILL_TOKENS, DECODE_TOKENS, "--rpc", servers, "-ngl", "99"))
             prefill, decode, hop_ms = measure_shoal(shoal, i)
             columns["shoal"].append((prefill, decode))
             hops.append(hop_ms)
             say(f"round {i + 1}: " + ", ".join(f"{k} {v[-1][0]:.1f}/{v[-1][1]:.1f}" for k, v in columns.items()),
                 f"hop {hop_ms:.3f} ms")
         memory = measure_memory(shoal)
-    with Shoal(os.path.join(BIN, "shoal"), gguf, 4, ["--context", "1024"]) as shoal:
+    with Shoal(os.path.join(BIN, "shoal"), gguf, 4, PLAIN) as shoal:
         shoal.complete(prompt(8, 99), 8)
         idle = measure_idle(shoal)
     return {"model": "llama-1.1b, Q4_0, random weights", "exactness": exactness,
             "prefill": {k: statistics.median(r[0] for r in v) for k, v in columns.items()},
             "decode": {k: statistics.median(r[1] for r in v) for k, v in columns.items()},
             "hop_ms": statistics.median(hops), "memory_beyond_bytes": memory, "idle_core_share": idle}
-
-
-def headed(title, result):
-    return ["# " + title, "",
-            f"`make bench` on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
 
 
 def spine_page(result):
@@ -283,22 +199,19 @@ def drafts_page(result):
     return lines
 
 
-def write(name, result, page):
-    results = os.path.join(HERE, "results")
-    os.makedirs(results, exist_ok=True)
-    with open(os.path.join(results, name + ".json"), "w") as file:
-        json.dump(result, file, indent=2)
-        file.write("\n")
-    text = "\n".join(page(result)) + "\n"
-    with open(os.path.join(results, name + ".md"), "w") as file:
-        file.write(text)
-    print(text)
+def prefixes_page(result):
+    lines = headed("What it brings to find a prompt's beginning in the KV", result) + [
+        "The 1.1B shape in Q4_0, random weights, two nodes of one thread; prompts of 512 tokens.", "",
+        "| tokens found | first token after, ms | ratio |", "|---|---|---|"]
+    for r in result["prompts"]:
+        lines.append(f"| {r['known']} | {r['first_token_ms']:.0f} | {r['first_token_ms'] / result['prompts'][0]['first_token_ms']:.2f} |")
+    return lines
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["spine", "exactness", "drafts"], help="one of the tables")
+    parser.add_argument("--only", choices=["spine", "exactness", "drafts", "prefixes"], help="one of the tables")
     options = parser.parse_args()
     about = {"date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds}
     if options.only in (None, "spine"):
@@ -307,6 +220,8 @@ def main():
         write("exactness", about | {"types": exactness_costs(options.rounds)}, exactness_page)
     if options.only in (None, "drafts"):
         write("drafts", about | {"texts": drafts(options.rounds)}, drafts_page)
+    if options.only in (None, "prefixes"):
+        write("prefixes", about | {"prompts": prefixes(options.rounds)}, prefixes_page)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""What the benchmarks share: models, prompts, the machine's name, pages of results."""
+import json
+import os
+import platform
+import re
+import socket
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+CACHE = os.path.join(os.environ.get("SHOAL_CACHE_DIR") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "shoal"), "bench")
+BIN = os.path.join(ROOT, "build", "release", "bin")
+# What the other systems do not have, and what would make a prompt that comes again another measurement.
+PLAIN = ["--context", "1024", "--draft-tokens", "0", "--prefix-cache", "off"]
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def model(name, *arguments):
+    os.makedirs(CACHE, exist_ok=True)
+    path = os.path.join(CACHE, name + ".gguf")
+    if not os.path.exists(path):
+        say("making", path)
+        subprocess.run([os.path.join(BIN, "shoal-make-model"), *arguments, "--seed", "1", "--out", path + ".part"],
+                       check=True, stdout=subprocess.DEVNULL)
+        os.rename(path + ".part", path)
+    return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def prompt(tokens, seed):
+    return [100 + (seed * 7919 + i * 7) % 20000 for i in range(tokens)]
+
+
+def cpu_seconds(processes):
+    ticks = 0
+    for process in processes:
+        with open(f"/proc/{process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        name = re.search(r"model name\s*:\s*(.*)", file.read())
+    return f"{os.cpu_count()} cores of {name.group(1) if name else platform.machine()}, {platform.machine()}"
+
+
+def headed(title, result):
+    return ["# " + title, "",
+            f"`make bench` on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
+
+
+def write(name, result, page):
+    results = os.path.join(HERE, "results")
+    os.makedirs(results, exist_ok=True)
+    with open(os.path.join(results, name + ".json"), "w") as file:
+        json.dump(result, file, indent=2)
+        file.write("\n")
+    text = "\n".join(page(result)) + "\n"
+    with open(os.path.join(results, name + ".md"), "w") as file:
+        file.write(text)
+    print(text)
