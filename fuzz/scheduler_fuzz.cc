@@ -89,7 +89,7 @@ class World {
 
   // One of the newest steps, or (rarely) one that never was.
   SendStep step(std::uint8_t which) const {
-    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}, {}};
+    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}, {}, {}};
     return steps_[steps_.size() - 1 - which % std::min<std::size_t>(steps_.size(), 6)];
   }
   void done(std::uint8_t which) {

@@ -186,6 +186,7 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"tokens_prompt", status.tokens_prompt},
                   {"drafts_sent", status.drafts_sent},
                   {"drafts_accepted", status.drafts_accepted},
+                  {"tokens_cached", status.tokens_cached},
                   {"step_totals",
                    {{"steps", status.step_totals.steps},
                     {"hops", status.step_totals.hops},

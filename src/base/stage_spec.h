@@ -78,7 +78,15 @@ struct ExactnessReport {
   bool operator==(const ExactnessReport&) const = default;
 };
 
-// Positions from `length` on are dropped from a sequence's KV: drafts that were wrong.
+// A new sequence begins with the first `length` positions of another one, which stays as it is.
+struct Fork {
+  SequenceId from;
+  SequenceId sequence;
+  std::uint32_t length = 0;
+  bool operator==(const Fork&) const = default;
+};
+
+// Positions from `length` on are dropped from a sequence's KV: drafts that were wrong, or the end of an earlier text.
 struct Truncation {
   SequenceId sequence;
   std::uint32_t length = 0;

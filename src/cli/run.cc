@@ -146,8 +146,7 @@ Status run(const Options& options) {
   coordinator::CoordinatorOptions coordinator_options;
   coordinator_options.name = "shoal run";
   coordinator_options.cluster = {"127.0.0.1", 0};
-  coordinator_options.limits.settings = options.settings.settings();
-  coordinator_options.limits.draft_tokens_max = options.settings.draft_tokens;
+  options.settings.apply_to(coordinator_options.limits);
   coordinator_options.limits.nodes_min = options.nodes;
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
                          coordinator::Coordinator::create(io, clock, transport, *store, *model, coordinator_options));

@@ -81,8 +81,7 @@ Status serve(Options options) {
   coordinator::CoordinatorOptions coordinator_options;
   coordinator_options.name = options.name;
   coordinator_options.cluster = cluster;
-  coordinator_options.limits.settings = options.settings.settings();
-  coordinator_options.limits.draft_tokens_max = options.settings.draft_tokens;
+  options.settings.apply_to(coordinator_options.limits);
   coordinator_options.limits.nodes_min = options.nodes;
   coordinator_options.limits.plan_wait_max = std::chrono::seconds(options.plan_wait_s);
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,

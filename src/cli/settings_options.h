@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/stage_spec.h"
+#include "sched/scheduler.h"
 
 namespace shoal::cli {
 
@@ -16,6 +17,7 @@ struct SettingsOptions {
   std::string kv_type = "f16";
   std::string exact = "auto";
   std::uint32_t draft_tokens = 8;
+  std::string prefix_cache = "on";
 
   void add_to(CLI::App& app) {
     app.add_option("--context", context, "Longest sequence in tokens, prompt and answer together")
@@ -37,6 +39,16 @@ struct SettingsOptions {
                    "Most tokens guessed ahead where text repeats itself and it pays; the answer is the same (0: none)")
         ->check(CLI::Range(0u, 16u))
         ->capture_default_str();
+    app.add_option("--prefix-cache", prefix_cache,
+                   "Whether prompts that begin as an earlier text did are computed from where they differ: on, off")
+        ->check(CLI::IsMember({"on", "off"}))
+        ->capture_default_str();
+  }
+
+  void apply_to(sched::Limits& limits) const {
+    limits.settings = settings();
+    limits.draft_tokens_max = draft_tokens;
+    limits.prefix_cache = prefix_cache == "on";
   }
 
   StageSettings settings() const {

@@ -48,12 +48,12 @@ void Answer::token_emitted(Time now) {
   if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
 }
 
-void Answer::end(FinishReason reason, Time now) {
+void Answer::end(FinishReason reason, std::uint32_t cached_tokens, Time now) {
   if (!first_token_) first_token_ = now;
   last_token_ = now;
   append(pending_, text_.finish());
   if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
-  Usage usage{static_cast<std::uint32_t>(request_.prompt.size()), completion_tokens_, 0};
+  Usage usage{static_cast<std::uint32_t>(request_.prompt.size()), completion_tokens_, cached_tokens};
   sink_->on_end(reason, usage, timings());
 }
 

@@ -24,7 +24,7 @@ class Answer {
 
   void admitted(Time now);  // its first row was sent
   void token_emitted(Time now);
-  void end(FinishReason reason, Time now);
+  void end(FinishReason reason, std::uint32_t cached_tokens, Time now);  // cached: of the prompt, in the KV before
   void fail(Error error) { sink_->on_error(std::move(error)); }
 
   const CompletionRequest& request() const { return request_; }

@@ -96,11 +96,12 @@ TEST_F(AnswerTest, CountsAndTimesOfAWholeAnswer) {
   answer.token_emitted(at(70));
   auto last = answer.choose(only(kEnd));
   EXPECT_TRUE(last.ends);
-  answer.end(FinishReason::kStop, at(90));
+  answer.end(FinishReason::kStop, 3, at(90));
   EXPECT_EQ(heard_->text, "ab");
   EXPECT_EQ(heard_->tokens, 3u) << "the end-of-generation token counts";
   EXPECT_EQ(heard_->usage.prompt_tokens, 3u);
   EXPECT_EQ(heard_->usage.completion_tokens, 3u);
+  EXPECT_EQ(heard_->usage.cached_tokens, 3u);
   EXPECT_EQ(*heard_->reason, FinishReason::kStop);
   EXPECT_DOUBLE_EQ(heard_->timings.queued_ms, 10);
   EXPECT_DOUBLE_EQ(heard_->timings.prompt_ms, 30);
@@ -116,7 +117,7 @@ TEST_F(AnswerTest, AStopStringEndsItAndIsNotHeard) {
     if (!choice.ends) answer.token_emitted(at(1));
   }
   EXPECT_EQ(ends, (std::vector{false, false, true}));
-  answer.end(FinishReason::kStop, at(2));
+  answer.end(FinishReason::kStop, 0, at(2));
   EXPECT_EQ(heard_->text, "a");
   EXPECT_EQ(heard_->tokens, 3u);
 }
@@ -126,7 +127,7 @@ TEST_F(AnswerTest, HeldBackTextIsHeardAtTheEnd) {
   (void)answer.choose(only(1));
   answer.token_emitted(at(1));
   EXPECT_EQ(heard_->text, "") << "may become the stop string";
-  answer.end(FinishReason::kLength, at(2));
+  answer.end(FinishReason::kLength, 0, at(2));
   EXPECT_EQ(heard_->text, "b");
 }
 
@@ -152,13 +153,13 @@ TEST_F(AnswerTest, TokensOfOneStepAreHeardTogether) {
   answer.token_emitted(at(1));
   EXPECT_EQ(heard_->text, "ab");
   EXPECT_EQ(heard_->tokens, 2u);
-  answer.end(FinishReason::kLength, at(1));
+  answer.end(FinishReason::kLength, 0, at(1));
   EXPECT_EQ(heard_->usage.completion_tokens, 2u);
 }
 
 TEST_F(AnswerTest, EndedBeforeItBegan) {
   Answer answer = make();
-  answer.end(FinishReason::kCancelled, at(30));
+  answer.end(FinishReason::kCancelled, 0, at(30));
   EXPECT_EQ(*heard_->reason, FinishReason::kCancelled);
   EXPECT_EQ(heard_->usage.completion_tokens, 0u);
   EXPECT_GE(heard_->timings.queued_ms, 0);

@@ -105,7 +105,7 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
 Coordinator::~Coordinator() {
   *alive_ = false;
   // Answers that are still running end with a word, never silently cut.
-  for (auto& [request, answer] : std::exchange(answers_, {})) answer->end(FinishReason::kCancelled, clock_.now());
+  for (auto& [request, answer] : std::exchange(answers_, {})) answer->end(FinishReason::kCancelled, 0, clock_.now());
 }
 
 // --- the scheduler's events and actions ---
@@ -212,15 +212,16 @@ void Coordinator::send_step(sched::SendStep action) {
   step.to_stage = action.stage;
   step.has_tokens = !action.rows.empty();
   step.frees = std::move(action.frees);
+  step.forks = std::move(action.forks);
   step.truncations = std::move(action.truncations);
   step.rows.reserve(action.rows.size());
+  last_step_ = clock_.now();
+  std::uint64_t request = 0;  // of the row before
   for (const auto& row : action.rows) {
     step.rows.push_back({row.sequence, row.position, row.token, row.logits});
-    if (row.position == 0) {
-      if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(clock_.now());
-    }
+    if (std::exchange(request, row.request) == row.request) continue;
+    if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(last_step_);
   }
-  last_step_ = clock_.now();
   steps_[action.step] = {std::move(action.rows), last_step_};
   if (!links_warm_) doze_links();
   cluster_.send(action.node, step);
@@ -259,7 +260,7 @@ void Coordinator::emit(sched::Emit action) {
   // Taken out first: the sink may submit the next request from within its last call.
   auto answer = std::move(found->second);
   answers_.erase(found);
-  if (action.kind == sched::EmitKind::kEnd) return answer->end(action.reason, clock_.now());
+  if (action.kind == sched::EmitKind::kEnd) return answer->end(action.reason, action.cached_tokens, clock_.now());
   log_warning("request {}: {}", action.request, action.error.message);
   answer->fail(std::move(action.error));
 }

@@ -103,6 +103,7 @@ ClusterStatus Coordinator::status() const {
   status.tokens_prompt = tokens_prompt_;
   status.drafts_sent = snapshot.drafts_sent;
   status.drafts_accepted = snapshot.drafts_accepted;
+  status.tokens_cached = snapshot.cached_tokens;
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();
   status.relayed_bytes = cluster_.relayed_bytes();

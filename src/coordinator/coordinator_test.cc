@@ -18,14 +18,16 @@ using ::testing::HasSubstr;
 struct Heard final : CompletionSink {
   std::vector<Token> tokens;
   std::optional<FinishReason> reason;
+  Usage usage;
   std::optional<Error> error;
   bool ended() const { return reason || error; }
   void on_tokens(TextDelta delta) override {
     EXPECT_FALSE(ended());
     for (const auto& each : delta.logprobs) tokens.push_back(each.chosen.token);
   }
-  void on_end(FinishReason why, Usage, Timings) override {
+  void on_end(FinishReason why, Usage used, Timings) override {
     EXPECT_FALSE(ended());
+    usage = used;
     reason = why;
   }
   void on_error(Error what) override {
@@ -248,7 +250,8 @@ TEST_F(CoordinatorTest, AStageThatKeepsAnsweringWrongEndsTheSequenceWithItsError
   EXPECT_THAT(heard->error->message, HasSubstr("another number of rows"));
 }
 
-TEST_F(CoordinatorTest, ACancelledSequenceIsFreedOnItsStages) {
+// Goal: what a cancelled sequence left in the KV gives way as soon as another needs the room.
+TEST_F(CoordinatorTest, ACancelledSequenceGivesWay) {
   serve();
   CompletionHandle handle;
   auto heard = submit(10, &handle);
@@ -256,13 +259,30 @@ TEST_F(CoordinatorTest, ACancelledSequenceIsFreedOnItsStages) {
   coordinator_->cancel(handle);
   coordinator_->cancel(handle);  // ended: nothing happens
   send_answer(first, 17);
-  ASSERT_TRUE(run_until([&] {
-    const auto steps = a_.all<wire::Step>();
-    return steps.size() > 1 && !steps.back().frees.empty();
-  }));
-  EXPECT_EQ(a_.all<wire::Step>().back().frees, std::vector{first.rows[0].sequence});
+  settle();
+  auto large = submit_prompt(std::vector<Token>(250, 9), 5);
+  EXPECT_EQ(step(1).frees, std::vector{first.rows[0].sequence});
   EXPECT_TRUE(heard->tokens.empty());
   EXPECT_FALSE(heard->ended());
+}
+
+// Goal: a prompt that was there before costs one row, its answer begins anew, and the usage says so.
+TEST_F(CoordinatorTest, APromptThatComesAgainIsFoundInTheKv) {
+  serve();
+  auto first = submit_prompt({3, 4, 5, 6, 7}, 1);
+  send_answer(step(0), 9);
+  ASSERT_TRUE(run_until([&] { return first->ended(); }));
+  EXPECT_EQ(first->usage.cached_tokens, 0u);
+  auto again = submit_prompt({3, 4, 5, 6, 7}, 1);
+  const wire::Step second = step(1);
+  ASSERT_EQ(second.rows.size(), 1u);
+  EXPECT_EQ(second.rows[0].position, 4u);
+  EXPECT_EQ(second.truncations, (std::vector<Truncation>{{second.rows[0].sequence, 4}}));
+  send_answer(second, 9);
+  ASSERT_TRUE(run_until([&] { return again->ended(); }));
+  EXPECT_EQ(again->usage.cached_tokens, 4u);
+  EXPECT_EQ(again->tokens, first->tokens);
+  EXPECT_EQ(coordinator_->status().tokens_cached, 4u);
 }
 
 TEST_F(CoordinatorTest, AStageThatFailsIsSaidInTheStatus) {

@@ -106,6 +106,7 @@ struct ClusterStatus {
   std::uint64_t tokens_prompt = 0;
   std::uint64_t drafts_sent = 0;  // tokens guessed ahead (sched/drafting.h), and those that came true
   std::uint64_t drafts_accepted = 0;
+  std::uint64_t tokens_cached = 0;  // of tokens_prompt, found in the KV and not computed again
   StepTotals step_totals;
   bool tracing = false;             // a trace is being recorded
   std::uint64_t relayed_bytes = 0;  // frames carried between nodes that reach each other through the coordinator only

@@ -229,6 +229,77 @@ TEST(ExactnessOverTime, TruncatedDraftsLeaveNoTrace) {
   }
 }
 
+// Prefixes: a sequence that begins in another's cells has its own bits, while that one goes on, ends, and is copied
+// away.
+TEST(ExactnessOverTime, ForksHaveTheBitsOfTheirOwn) {
+  for (const char* architecture : {"llama", "gemma3"}) {
+    SCOPED_TRACE(architecture);
+    const auto file = make_tiny_model(architecture, "Q4_0");
+    Reference reference(file);
+    const std::vector<Expected> expected = {expect(reference, 1), expect(reference, 2)};
+    Pipeline pipeline(file, 2, exact_options());
+    prefill(pipeline, {1}, expected[0], 63);
+    prefill(pipeline, {2}, expected[1], 63);
+    decode(pipeline, {{1}, {2}}, expected, 0);
+    const auto prompt_row = static_cast<std::uint32_t>(kPromptTokens - 1);
+    for (std::size_t stage = 0; stage < pipeline.size(); ++stage) {
+      ASSERT_TRUE(pipeline[stage].fork_sequence({1}, {3}, prompt_row).ok());
+      ASSERT_TRUE(pipeline[stage].fork_sequence({3}, {4}, prompt_row).ok()) << "a fork of a fork";
+      EXPECT_EQ(pipeline[stage].next_position({3}), prompt_row);
+    }
+    for (const SequenceId fork : {SequenceId{3}, SequenceId{4}}) {
+      const auto logits = pipeline.step(rows_of(fork, prompt_row, {expected[0].prompt.back()}, true));
+      ASSERT_EQ(logits.size(), 1u);
+      check_row(logits[0], expected[0].logits[0], "the last row of a forked prompt");
+    }
+    decode(pipeline, {{3}}, {expected[0]}, 0);
+    decode(pipeline, {{1}, {3}, {2}}, {expected[0], expected[0], expected[1]}, 1);
+    pipeline[0].free_sequence({1});
+    pipeline[1].free_sequence({1});
+    decode(pipeline, {{3}, {2}}, {expected[0], expected[1]}, 2);
+    for (std::size_t stage = 0; stage < pipeline.size(); ++stage) {
+      ASSERT_TRUE(pipeline[stage].truncate_sequence({3}, prompt_row - 20).ok()) << "into the shared cells";
+    }
+    const std::vector<Token> tail(expected[0].prompt.end() - 21, expected[0].prompt.end());
+    const auto logits = pipeline.step(rows_of({3}, prompt_row - 20, tail, true));
+    ASSERT_EQ(logits.size(), 1u);
+    check_row(logits[0], expected[0].logits[0], "after a truncation into shared cells");
+    decode(pipeline, {{4}, {3}}, {expected[0], expected[0]}, 0);
+    decode(pipeline, {{2}}, {expected[1]}, 3);
+  }
+}
+
+// Goal: forks count as if each had cells of its own, so that copying them apart always finds room.
+TEST(ExactnessOverTime, ForkedCellsAreCountedForEach) {
+  const auto file = make_tiny_model("llama", "Q4_0");
+  Reference reference(file);
+  const Expected expected = expect(reference, 1);
+  auto options = exact_options();
+  options.settings.kv_tokens_total = 256;
+  options.settings.context_tokens_max = 256;
+  Pipeline pipeline(file, 1, options);
+  prefill(pipeline, {1}, expected, 63);
+  const auto prompt_row = static_cast<std::uint32_t>(kPromptTokens - 1);
+  Stage& stage = pipeline[0];
+  ASSERT_TRUE(stage.fork_sequence({1}, {2}, prompt_row).ok());
+  EXPECT_EQ(stage.fork_sequence({1}, {2}, prompt_row).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(stage.fork_sequence({9}, {3}, 1).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(stage.fork_sequence({1}, {3}, 0).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(stage.fork_sequence({1}, {3}, prompt_row + 2).error().code, ErrorCode::kInvalidArgument);
+  ASSERT_TRUE(stage.fork_sequence({1}, {3}, 20).ok());
+  EXPECT_EQ(stage.fork_sequence({1}, {4}, prompt_row).error().code, ErrorCode::kResourceExhausted)
+      << "80 + 79 + 20 + 79";
+  // Companions come and go until everything has been copied out and back.
+  for (std::uint64_t companion = 100; companion < 112; ++companion) {
+    pipeline.step(rows_of({companion}, 0, prompt_of(50, companion), false));
+    stage.free_sequence({companion});
+  }
+  const auto logits = pipeline.step(rows_of({2}, prompt_row, {expected.prompt.back()}, true));
+  ASSERT_EQ(logits.size(), 1u);
+  check_row(logits[0], expected.logits[0], "a fork that was copied away");
+  decode(pipeline, {{1}, {2}}, {expected, expected}, 0);
+}
+
 // Goal: truncations are not what fills the KV: drafts come and go a hundred times in one that hardly holds the text.
 TEST(ExactnessOverTime, TruncatedCellsAreUsedAgain) {
   const auto file = make_tiny_model("llama", "Q4_0");

@@ -38,13 +38,15 @@ Result<std::int32_t> KvSlots::open(SequenceId sequence) {
   return slot;
 }
 
+Error KvSlots::full(std::uint32_t rows) const {
+  return {ErrorCode::kResourceExhausted,
+          fmt::format("the stage's KV is full: {} of {} cells are taken, {} more are needed", living_, tokens_total_,
+                      rows)};
+}
+
 Status KvSlots::reserve(std::uint32_t rows) {
-  if (rows > tokens_total_ - living_) {
-    return Error{ErrorCode::kResourceExhausted,
-                 fmt::format("the stage's KV is full: {} of {} cells are taken, {} more are needed", living_,
-                             tokens_total_, rows)};
-  }
-  const std::uint32_t dead = occupied_ - living_;
+  if (rows > tokens_total_ - living_) return full(rows);
+  const std::uint32_t dead = occupied_ > living_ ? occupied_ - living_ : 0;
   const bool in_the_way = rows > instance_.kv_cells() - occupied_;
   if (in_the_way || dead > std::max(kGraveyardMin, living_)) return compact();
   return {};
@@ -54,6 +56,16 @@ void KvSlots::appended(SequenceId sequence, std::uint32_t rows) {
   sequences_.at(sequence).length += rows;
   living_ += rows;
   occupied_ += rows;
+}
+
+Status KvSlots::fork(SequenceId from, SequenceId sequence, std::uint32_t length) {
+  if (length > tokens_total_ - living_) return full(length);
+  SHOAL_ASSIGN_OR_RETURN(const std::int32_t slot, open(sequence));
+  instance_.share_head(sequences_.at(from).slot, static_cast<std::int32_t>(length), slot);
+  sequences_.at(sequence).length = length;
+  living_ += length;
+  top_ = {};  // cells at the top may be of two sequences now
+  return {};
 }
 
 void KvSlots::truncate(SequenceId sequence, std::uint32_t length) {

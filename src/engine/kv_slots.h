@@ -39,6 +39,9 @@ class KvSlots {
   void appended(SequenceId sequence, std::uint32_t rows);
   // The topmost `rows` cells are this sequence's newest rows.
   void note_top(SequenceId sequence, std::uint32_t rows) { top_ = {sequence, rows}; }
+  // A new sequence with the first `length` positions of `from`, which has them: in the same cells, until they are copied
+  // out and back. kResourceExhausted: no slot, or kv_tokens_total would be exceeded if each had cells of its own.
+  Status fork(SequenceId from, SequenceId sequence, std::uint32_t length);
   // Drops the positions from `length` on; `length` is not more than it has.
   void truncate(SequenceId sequence, std::uint32_t length);
   // Takes a sequence out again that holds no rows.
@@ -49,6 +52,7 @@ class KvSlots {
 
  private:
   Status compact();
+  Error full(std::uint32_t rows) const;
 
   LlamaInstance& instance_;
   std::uint32_t sequences_max_;
@@ -61,8 +65,8 @@ class KvSlots {
     std::uint32_t rows = 0;
   };
   Top top_;                     // rows 0: not known whose cells are at the top
-  std::uint32_t living_ = 0;    // cells of sequences
-  std::uint32_t occupied_ = 0;  // those and the graveyard's: the next row goes to this cell
+  std::uint32_t living_ = 0;    // cells that the sequences would take without sharing any
+  std::uint32_t occupied_ = 0;  // cells of sequences and of the graveyard: the next row goes to this cell
 };
 
 }  // namespace shoal::engine

@@ -263,6 +263,10 @@ void LlamaInstance::hand_over_slot(std::int32_t from, std::int32_t to) {
   hand_over_tail(from, -1, to);
 }
 
+void LlamaInstance::share_head(std::int32_t from, std::int32_t position, std::int32_t to) {
+  llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, 0, position);
+}
+
 void LlamaInstance::hand_over_tail(std::int32_t from, std::int32_t position, std::int32_t to) {
   llama_memory_seq_cp(llama_get_memory(context_.get()), from, to, position, -1);
   llama_memory_seq_rm(llama_get_memory(context_.get()), from, position, -1);

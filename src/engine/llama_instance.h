@@ -73,7 +73,9 @@ class LlamaInstance {
   void truncate_slot(std::int32_t slot, std::int32_t position);
   // The rows of `from` belong to `to` as well, then no longer to `from`: cells stay occupied.
   void hand_over_slot(std::int32_t from, std::int32_t to);
-  // The same of the cells from this position on.
+  // The rows of `from` before this position belong to `to` as well, which is empty.
+  void share_head(std::int32_t from, std::int32_t position, std::int32_t to);
+  // As hand_over_slot, but of the cells from this position on.
   void hand_over_tail(std::int32_t from, std::int32_t position, std::int32_t to);
   void clear_kv();
 

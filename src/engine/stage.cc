@@ -51,6 +51,15 @@ class LoadedStage final : public Stage {
 
   void free_sequence(SequenceId sequence) override { slots_.free(sequence); }
 
+  Status fork_sequence(SequenceId from, SequenceId sequence, std::uint32_t length) override {
+    const auto* held = slots_.find(from);
+    if (held == nullptr || length == 0 || length > held->length || slots_.find(sequence) != nullptr) {
+      return invalid(fmt::format("sequence {} has {} positions here, and {} cannot begin with {} of them", from.value,
+                                 held == nullptr ? 0 : held->length, sequence.value, length));
+    }
+    return slots_.fork(from, sequence, length);
+  }
+
   Status truncate_sequence(SequenceId sequence, std::uint32_t length) override {
     const auto* held = slots_.find(sequence);
     if (held == nullptr || length == 0 || length >= held->length) {

@@ -65,6 +65,10 @@ class Stage {
   virtual Result<StepOutput> step(const StepInput& input) = 0;
 
   virtual void free_sequence(SequenceId sequence) = 0;  // unknown: nothing happens
+  // A new sequence with the first `length` positions of another, which stays as it is; they share their cells until one
+  // of them is moved. kInvalidArgument: `from` is unknown or shorter, `sequence` is known, or `length` is 0.
+  // kResourceExhausted: too many sequences, or too few cells if each had its own.
+  virtual Status fork_sequence(SequenceId from, SequenceId sequence, std::uint32_t length) = 0;
   // Drops the positions from `length` on, as if they had never been there. kInvalidArgument: an unknown sequence, or
   // one that is not longer: nothing was changed.
   virtual Status truncate_sequence(SequenceId sequence, std::uint32_t length) = 0;

@@ -360,11 +360,11 @@ TEST_F(MalformedFrame, AnotherVersionIsToldSo) {
   auto seen = std::make_shared<Seen>();
   watch(seen, *link);
   Bytes frame = wire::encode_frame(wire::Hello{}, 0);
-  store_le<std::uint16_t>(frame.data() + 4, 2);
+  store_le<std::uint16_t>(frame.data() + 4, 999);
   (*link)->send_encoded(frame);
   ASSERT_TRUE(run_until([&] { return seen->closed.has_value(); }));
   EXPECT_EQ(seen->closed->code, ErrorCode::kVersionMismatch);
-  EXPECT_THAT(seen->closed->message, HasSubstr("version 2"));
+  EXPECT_THAT(seen->closed->message, HasSubstr("version 999"));
   EXPECT_TRUE(accepted_.empty());
   EXPECT_TRUE(server_still_accepts());
 }

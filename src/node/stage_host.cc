@@ -89,13 +89,16 @@ void StageHost::run() {
 void StageHost::compute(engine::Stage& stage, Queued queued) {
   auto start = SteadyClock::now();
   for (SequenceId sequence : queued.job.frees) stage.free_sequence(sequence);
-  Status truncated;
+  Status prepared;
+  for (const Fork& each : queued.job.forks) {
+    if (prepared.ok()) prepared = stage.fork_sequence(each.from, each.sequence, each.length);
+  }
   for (const Truncation& each : queued.job.truncations) {
-    if (truncated.ok()) truncated = stage.truncate_sequence(each.sequence, each.length);
+    if (prepared.ok()) prepared = stage.truncate_sequence(each.sequence, each.length);
   }
   Result<engine::StepOutput> output = engine::StepOutput{};
-  if (!truncated.ok()) {
-    output = truncated.error();
+  if (!prepared.ok()) {
+    output = prepared.error();
   } else if (!queued.job.rows.empty()) {
     output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
   }

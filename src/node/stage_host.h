@@ -43,6 +43,7 @@ struct StepJob {
   StepId step;
   std::vector<engine::Row> rows;
   std::vector<SequenceId> frees;        // dropped before the rows are computed
+  std::vector<Fork> forks;              // then
   std::vector<Truncation> truncations;  // then
   Bytes hidden;                         // f32, rows x embedding_length; empty on the first stage
 };

@@ -221,7 +221,8 @@ void StageTable::on_step(wire::Step step, Bytes raw) {
   if (entry.order.is_first && !step.rows.empty() && !step.has_tokens) {
     return refuse(ErrorCode::kInvalidArgument, "the first stage was given no tokens");
   }
-  StepJob job{step.epoch, step.step, {}, std::move(step.frees), std::move(step.truncations), std::move(raw)};
+  StepJob job{step.epoch,    step.step, {}, std::move(step.frees), std::move(step.forks), std::move(step.truncations),
+              std::move(raw)};
   job.rows.reserve(step.rows.size());
   for (const auto& row : step.rows) {
     job.rows.push_back(to_engine(row));
@@ -257,6 +258,7 @@ void StageTable::on_computed(StageId stage, StepOutcome outcome) {
   if (entry.order.is_last) return send_result(std::move(step), std::move(*outcome.output), outcome.computed_at);
   if (const wire::PlanStage* next = next_of(stage)) {
     step.frees = std::move(outcome.job.frees);
+    step.forks = std::move(outcome.job.forks);
     step.truncations = std::move(outcome.job.truncations);
     send_onwards(*next, std::move(step), std::move(*outcome.output), outcome.computed_at);
   }

@@ -9,6 +9,8 @@ void Pipeline::close(const SequenceOrder& live) {
   due_.clear();
   in_flight_.clear();
   frees_.clear();
+  for (const Fork& fork : forks_) resident_.erase(fork.sequence);  // they never came to be
+  forks_.clear();
   decoding_ = sampling_ = decode_steps_in_flight_ = suspect_steps_in_flight_ = 0;
   prefilling_ = live;
   for (const auto& [arrival, sequence] : live) {
@@ -19,7 +21,7 @@ void Pipeline::close(const SequenceOrder& live) {
     sequence->awaiting = {};
     sequence->sampling = false;
     sequence->drafts.clear();
-    sequence->to_be_truncated = false;
+    sequence->kv_rows = 0;
   }
 }
 
@@ -37,6 +39,23 @@ void Pipeline::add(Sequence& sequence) {
   prefilling_.emplace(sequence.arrival, &sequence);
 }
 
+void Pipeline::take_over(Sequence& sequence, const Kept& kept, std::uint32_t length) {
+  sequence.id = kept.id;
+  sequence.sent = length;
+  sequence.kv_rows = kept.rows;
+}
+
+void Pipeline::fork(Sequence& sequence, SequenceId from, std::uint32_t length) {
+  sequence.id = {++sequence_ids_};
+  resident_.insert(sequence.id);
+  sequence.sent = sequence.kv_rows = length;
+  forks_.push_back({from, sequence.id, length});
+}
+
+bool Pipeline::is_forked(SequenceId from) const {
+  return std::any_of(forks_.begin(), forks_.end(), [from](const Fork& fork) { return fork.from == from; });
+}
+
 void Pipeline::leave(Sequence& sequence) {
   if (sequence.sampling) --sampling_;
   sequence.sampling = false;
@@ -49,7 +68,6 @@ void Pipeline::sampled(Sequence& sequence, std::size_t count) {
   if (drafts == 0) return sequence.acceptance.not_tried();
   sequence.acceptance.tried(drafts, count - 1);
   drafts_accepted_ += count - 1;
-  sequence.to_be_truncated = count <= drafts;
   sequence.sent -= static_cast<std::uint32_t>(drafts + 1 - count);
   sequence.drafts.clear();
 }
@@ -67,12 +85,19 @@ void Pipeline::remove(Sequence& sequence) {
     --decoding_;
   }
   if (sequence.due) due_.erase(std::find(due_.begin(), due_.end(), &sequence));
-  if (sequence.id) frees_.push_back(sequence.id);
+}
+
+void Pipeline::free(SequenceId id) {
+  if (std::erase_if(forks_, [id](const Fork& fork) { return fork.sequence == id; }) > 0) {
+    resident_.erase(id);  // it never came to be
+  } else {
+    frees_.push_back(id);
+  }
 }
 
 bool Pipeline::form(Time now, SendStep& step) {
   if (in_flight_.size() > stages_ || sampling_ > 0) return false;
-  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}};
+  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}, {}};
   InFlight flight{now, {}, {}, false, false, 0};
   take_suspect(step, flight);
   if (!flight.suspect) {
@@ -88,6 +113,7 @@ bool Pipeline::form(Time now, SendStep& step) {
   }
   flight.rows = step.rows.size();
   step.frees.swap(frees_);
+  step.forks.swap(forks_);
   flight.frees = step.frees;
   decode_steps_in_flight_ += flight.decodes;
   suspect_steps_in_flight_ += flight.suspect;
@@ -132,6 +158,7 @@ void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::s
   for (const Token draft : sequence.drafts) {
     step.rows.push_back({sequence.id, sequence.request, sequence.sent++, draft, sequence.logits_wanted});
   }
+  sequence.kv_rows = sequence.sent;
   drafts_sent_ += sequence.drafts.size();
 }
 
@@ -175,10 +202,10 @@ void Pipeline::take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep
 
 void Pipeline::append_row(Sequence& sequence, bool wants_logits, SendStep& step) {
   if (wants_logits) sequence.awaiting = {steps_ + 1};  // the step being formed
-  if (std::exchange(sequence.to_be_truncated, false)) step.truncations.push_back({sequence.id, sequence.sent});
+  if (sequence.kv_rows > sequence.sent) step.truncations.push_back({sequence.id, sequence.sent});
   step.rows.push_back({sequence.id, sequence.request, sequence.sent, sequence.tokens[sequence.sent],
                        wants_logits ? sequence.logits_wanted : 0});
-  ++sequence.sent;
+  sequence.kv_rows = ++sequence.sent;
 }
 
 void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {

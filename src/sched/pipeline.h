@@ -15,6 +15,7 @@
 #include <set>
 #include <vector>
 
+#include "sched/prefix_cache.h"
 #include "sched/scheduler.h"
 #include "sched/sequences.h"
 
@@ -29,11 +30,19 @@ class Pipeline {
   // A new plan. `keeps_kv`: some stage has been loaded since before it, so what may be in its KV is freed first.
   void open(const PlannedPlan& plan, bool keeps_kv);
 
-  void add(Sequence& sequence);    // admitted: its prompt is to be sent
+  void add(Sequence& sequence);    // admitted: what is not in the KV of its prompt is to be sent
   void token(Sequence& sequence);  // its newest token's row is due
   // Tokens it awaited are known: `count` of its rows in that step stay, drafts behind them are dropped.
   void sampled(Sequence& sequence, std::size_t count);
-  void remove(Sequence& sequence);  // it ends; its KV is freed with the next step
+  // It is to be added, and begins with what `kept` left in the KV; the first `length` tokens are the same.
+  void take_over(Sequence& sequence, const Kept& kept, std::uint32_t length);
+  // It is to be added, and begins as a copy of the first `length` rows of another.
+  void fork(Sequence& sequence, SequenceId from, std::uint32_t length);
+  bool is_forked(SequenceId from) const;  // by a step that is still to be formed
+  bool can_fork() const { return forks_.size() < kForksPerStepMax; }
+  // It ends. Its KV stays: the caller keeps it, or frees it.
+  void remove(Sequence& sequence);
+  void free(SequenceId id);  // with the next step; nobody is forked from it
 
   // Fills `step` with what is due now and counts it as under way; false: nothing is due, or there is no room.
   bool form(Time now, SendStep& step);
@@ -86,6 +95,7 @@ class Pipeline {
   std::size_t suspect_steps_in_flight_ = 0;
   Time last_done_;
   std::vector<SequenceId> frees_;  // for the next step
+  std::vector<Fork> forks_;        // for the next step
   std::set<SequenceId> resident_;  // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
   StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below

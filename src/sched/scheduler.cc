@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "sched/pipeline.h"
 #include "sched/placement.h"
+#include "sched/prefix_cache.h"
 #include "sched/sequences.h"
 
 namespace shoal::sched {
@@ -23,6 +28,13 @@ Limits workable(Limits limits) {
 }
 
 }  // namespace
+
+// What the KV holds of a prompt's beginning.
+struct Beginning {
+  SequenceId id;
+  std::uint32_t length = 0;
+  const Kept* kept = nullptr;  // nullptr: of a live sequence
+};
 
 struct Scheduler::State {
   State(plan::ModelShape model, const Limits& wanted)
@@ -43,6 +55,9 @@ struct Scheduler::State {
   void fail_step(StepId step, const Error& error, Time now);
   void fail_those_that_waited(Time now);
   void follow_placement();
+  bool admit(Sequence& sequence);
+  std::optional<Beginning> beginning_of(const Sequence& sequence) const;
+  bool make_room(const Sequence& sequence, const Kept* taken_over, const Kept* spared);
   void send_steps(Time now);
   void set_timer();
   std::optional<Time> next_due() const;
@@ -54,6 +69,8 @@ struct Scheduler::State {
   Placement placement;
   Sequences sequences;
   Pipeline pipeline;
+  PrefixCache kept;
+  std::uint64_t cached_tokens = 0;
   std::vector<Action> actions;  // of the event at hand
   PlanState state_seen = PlanState::kNone;
   Epoch epoch_seen;
@@ -168,8 +185,16 @@ void Scheduler::State::fail_those_that_waited(Time now) {
 
 void Scheduler::State::finish(Sequence& sequence, Emit last) {
   last.request = sequence.request;
+  last.cached_tokens = sequence.cached_tokens;
   actions.emplace_back(std::move(last));
   if (sequence.live) pipeline.remove(sequence);
+  if (sequence.id && limits.prefix_cache) {
+    const std::size_t known = std::min<std::size_t>(sequence.sent, sequence.tokens.size());
+    sequence.tokens.resize(known);
+    kept.keep({sequence.id, std::move(sequence.tokens), sequence.kv_rows});
+  } else if (sequence.id) {
+    pipeline.free(sequence.id);
+  }
   sequences.remove(sequence);
 }
 
@@ -177,15 +202,81 @@ void Scheduler::State::finish(Sequence& sequence, Emit last) {
 void Scheduler::State::follow_placement() {
   const bool is_new = placement.epoch() != epoch_seen;
   const bool is_lost = placement.state() == PlanState::kNone && state_seen != PlanState::kNone;
-  if (is_new || is_lost) pipeline.close(sequences.live());
+  if (is_new || is_lost) {
+    pipeline.close(sequences.live());
+    kept.clear();
+  }
   if (is_new) pipeline.open(placement.plan(), placement.keeps_kv());
   epoch_seen = placement.epoch();
   state_seen = placement.state();
 }
 
+// Its last token is not looked for: that row gives the first logits.
+std::optional<Beginning> Scheduler::State::beginning_of(const Sequence& sequence) const {
+  if (!limits.prefix_cache) return std::nullopt;
+  const std::span prompt(sequence.tokens.data(), sequence.tokens.size() - 1);
+  Beginning best;
+  if (const Kept* found = kept.longest(prompt)) best = {found->id, common_beginning(found->tokens, prompt), found};
+  for (const auto& [arrival, live] : sequences.live()) {
+    const std::span sent(live->tokens.data(), std::min<std::size_t>(live->sent, live->tokens.size()));
+    const std::uint32_t length = common_beginning(sent, prompt);
+    if (length > best.length) best = {live->id, length, nullptr};
+  }
+  return best.length > 0 ? std::optional(best) : std::nullopt;
+}
+
+// Frees what is kept, least recently used first, until there is room, but not what is taken over or spared. false:
+// there is no room; nothing was freed.
+bool Scheduler::State::make_room(const Sequence& sequence, const Kept* taken_over, const Kept* spared) {
+  std::size_t others = kept.size() - (taken_over ? 1 : 0);
+  std::uint64_t cells = kept.cells() - (taken_over ? taken_over->rows : 0);
+  std::vector<SequenceId> in_the_way;
+  for (auto next = kept.all().rbegin(); next != kept.all().rend(); ++next) {
+    if (sequences.fits(sequence, others, cells)) break;
+    if (&*next == taken_over || &*next == spared || pipeline.is_forked(next->id)) continue;
+    in_the_way.push_back(next->id);
+    --others;
+    cells -= next->rows;
+  }
+  if (!sequences.fits(sequence, others, cells)) return false;
+  for (const SequenceId id : in_the_way) {
+    kept.take(id);
+    pipeline.free(id);
+  }
+  return true;
+}
+
+// Makes room for a waiting sequence and decides where its KV begins. A kept sequence is taken over when little of it is
+// lost by that; else its beginning is copied where there is room for both, and taken over where there is not and less
+// is lost than saved. false: the sequence has to wait.
+bool Scheduler::State::admit(Sequence& sequence) {
+  const auto beginning = beginning_of(sequence);
+  if (!beginning) return make_room(sequence, nullptr, nullptr);
+  const std::uint32_t length = beginning->length;
+  const Kept* source = beginning->kept;
+  const std::uint32_t lost = source ? source->rows - length : 0;
+  if (source && lost <= length / 4) {
+    if (!make_room(sequence, source, nullptr)) return false;
+    pipeline.take_over(sequence, kept.take(source->id), length);
+  } else if (length >= kForkTokensMin && pipeline.can_fork() && make_room(sequence, nullptr, source)) {
+    if (source) kept.used(source->id);
+    pipeline.fork(sequence, beginning->id, length);
+  } else if (source && lost <= length && make_room(sequence, source, nullptr)) {
+    pipeline.take_over(sequence, kept.take(source->id), length);
+  } else {
+    return make_room(sequence, nullptr, nullptr);
+  }
+  sequence.cached_tokens = length;
+  return true;
+}
+
 void Scheduler::State::send_steps(Time now) {
   if (placement.state() != PlanState::kServing) return;
-  while (Sequence* sequence = sequences.admit_next()) pipeline.add(*sequence);
+  for (Sequence* next = sequences.next_waiting(); next && admit(*next); next = sequences.next_waiting()) {
+    sequences.admit(*next);
+    pipeline.add(*next);
+    cached_tokens += next->cached_tokens;
+  }
   SendStep step;
   while (pipeline.form(now, step)) actions.emplace_back(std::move(step));
 }
@@ -239,6 +330,7 @@ Snapshot Scheduler::snapshot() const {
   snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
   snapshot.drafts_sent = state.pipeline.drafts_sent();
   snapshot.drafts_accepted = state.pipeline.drafts_accepted();
+  snapshot.cached_tokens = state.cached_tokens;
   snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
   return snapshot;
 }

@@ -17,8 +17,9 @@
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
 //  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
 //    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause.
-//  - A sequence that had rows in an epoch is named in the `frees` of exactly one later step of that epoch, unless the
-//    epoch dies first.
+//  - A SequenceId that had rows in an epoch is named in the `frees` of exactly one later step of that epoch, unless the
+//    epoch dies first, or it is kept: with the prefix cache, what an ended sequence leaves in the KV stays until it is
+//    in the way (prefix_cache.h), and a new sequence may go on under its id, or begin as a fork of it or of a live one.
 //  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
 //    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
 //    the `frees` of the first step of the new epoch, which comes before any other.
@@ -53,14 +54,16 @@ namespace shoal::sched {
 
 // Most SequenceIds in the frees of one step; what wire::Step can carry.
 inline constexpr std::size_t kFreesPerStepMax = 4096;
+inline constexpr std::size_t kForksPerStepMax = 64;
 
 // Values that cannot work (0 rows, 0 sequences) are raised to the least that can.
 struct Limits {
   StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
   std::uint32_t prompt_rows_per_step_max = kStepRowsMax;  // a chunk of a prompt; its size is chosen (step_cost.h)
-  std::uint32_t draft_tokens_max = 8;                     // guessed ahead of a decode row, where that pays; 0: never
-  std::uint32_t waiting_sequences_max = 256;              // beyond: kResourceExhausted to the caller (429)
+  bool prefix_cache = true;                   // what ended sequences leave in the KV serves prompts that begin alike
+  std::uint32_t draft_tokens_max = 8;         // guessed ahead of a decode row, where that pays; 0: never
+  std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
   Duration plan_wait_max =
       std::chrono::seconds(60);  // a live sequence without any feasible plan for so long ends with kUnavailable
   Duration plan_settle = std::chrono::milliseconds(300);  // after a node joins, wait so long for more before planning
@@ -174,6 +177,7 @@ struct SendStep {
   StageId stage;
   std::vector<Row> rows;  // may be empty when there are frees. A sequence's rows stand together; drafts behind its last
   std::vector<SequenceId> frees;        // KV to drop on every stage before the rows
+  std::vector<Fork> forks;              // then
   std::vector<Truncation> truncations;  // then: at most one of a sequence, which has rows in this step
 };
 // kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting), kUnavailable (no
@@ -185,6 +189,7 @@ struct Emit {
   EmitKind kind = EmitKind::kToken;
   Token token = 0;                            // kToken
   FinishReason reason = FinishReason::kStop;  // kEnd
+  std::uint32_t cached_tokens = 0;            // kEnd: of the prompt, found in the KV and not computed again
   Error error;                                // kError
 };
 // One timer is enough: this replaces the one set before. nullopt: none. The Timer event may come for nothing: a timer
@@ -209,6 +214,7 @@ struct Snapshot {
   std::uint64_t kv_tokens_reserved = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
+  std::uint64_t cached_tokens = 0;  // of prompts, found in the KV and not computed again, since the start
 };
 
 class Scheduler {

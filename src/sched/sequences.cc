@@ -37,15 +37,20 @@ Sequence* Sequences::find(std::uint64_t request) {
   return found == table_.end() ? nullptr : &found->second;
 }
 
-Sequence* Sequences::admit_next() {
-  if (waiting_.empty() || live_.size() >= limits_.settings.sequences_max) return nullptr;
-  Sequence& first = *waiting_.begin()->second;
-  if (cells_reserved_ + first.cells_reserved > limits_.settings.kv_tokens_total) return nullptr;
-  waiting_.erase(waiting_.begin());
-  live_.emplace(first.arrival, &first);
-  first.live = true;
-  cells_reserved_ += first.cells_reserved;
-  return &first;
+Sequence* Sequences::next_waiting() const {
+  return waiting_.empty() ? nullptr : waiting_.begin()->second;
+}
+
+bool Sequences::fits(const Sequence& sequence, std::size_t others, std::uint64_t their_cells) const {
+  return live_.size() + others < limits_.settings.sequences_max &&
+         cells_reserved_ + their_cells + sequence.cells_reserved <= limits_.settings.kv_tokens_total;
+}
+
+void Sequences::admit(Sequence& sequence) {
+  waiting_.erase(sequence.arrival);
+  live_.emplace(sequence.arrival, &sequence);
+  sequence.live = true;
+  cells_reserved_ += sequence.cells_reserved;
 }
 
 void Sequences::remove(Sequence& sequence) {

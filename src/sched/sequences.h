@@ -23,17 +23,18 @@ struct Sequence {
   std::uint32_t logits_wanted = 1;
   std::uint32_t cells_reserved = 0;
   std::uint32_t step_failures = 0;  // since its last token
+  std::uint32_t cached_tokens = 0;  // of its prompt, found in the KV when it became live
 
   bool live = false;
   // Of the current epoch; Pipeline's.
-  SequenceId id;                 // none before its first row
-  std::uint32_t sent = 0;        // rows on their way or through: positions [0, sent)
-  bool prefilling = true;        // the rows of what `tokens` held when the epoch began are not all sent
-  bool due = false;              // its newest token's row is to be sent
-  StepId awaiting;               // the step whose logits will give its next token
-  bool sampling = false;         // that step is done, its token is being chosen
-  std::vector<Token> drafts;     // behind the row that awaits a token
-  bool to_be_truncated = false;  // rows behind `sent` are in the KV
+  SequenceId id;              // none before its first row
+  std::uint32_t sent = 0;     // rows on their way or through: positions [0, sent)
+  bool prefilling = true;     // the rows of what `tokens` held when the epoch began are not all sent
+  bool due = false;           // its newest token's row is to be sent
+  StepId awaiting;            // the step whose logits will give its next token
+  bool sampling = false;      // that step is done, its token is being chosen
+  std::vector<Token> drafts;  // behind the row that awaits a token
+  std::uint32_t kv_rows = 0;  // in the KV: `sent`, and what is to be truncated behind them
 
   NgramLookup lookup;
   Acceptance acceptance;
@@ -50,8 +51,10 @@ class Sequences {
   // The new sequence waits. kInvalidArgument: it can never work; nothing is kept. An id that is 0 or known: nullptr.
   Result<Sequence*> add(const SequenceArrived& event, Time now);
   Sequence* find(std::uint64_t request);
-  // The longest waiting sequence becomes live, if there is room for it; else nullptr.
-  Sequence* admit_next();
+  Sequence* next_waiting() const;  // who has waited longest; nullptr: nobody
+  // Whether a waiting sequence may become live beside the live ones and so many others, which hold so many cells.
+  bool fits(const Sequence& sequence, std::size_t others, std::uint64_t their_cells) const;
+  void admit(Sequence& sequence);  // it waits, and it fits
   // Takes it out, wherever it is.
   void remove(Sequence& sequence);
 

@@ -87,6 +87,7 @@ void Checker::check(const SendStep& action) {
   if (in_flight_.size() > stages_ + 1) violation(fmt::format("{} steps in flight", in_flight_.size()));
   if (action.rows.size() > limits_.rows_per_step_max) violation("too many rows in a step");
   if (action.rows.empty() && action.frees.empty()) violation("an empty step");
+  check_forks(action);
   check_truncations(action);
   for (const Row& row : action.rows) check_row(row, action.step);
   if (kv_.size() > limits_.settings.sequences_max) violation("more sequences in the KV than sequences_max");
@@ -100,8 +101,10 @@ void Checker::check_frees(const SendStep& action) {
     if (!named.insert(id).second) violation("a sequence is freed twice in a step");
     const auto found = kv_.find(id);
     if (found != kv_.end()) {
-      const Request& request = requests_.at(found->second.request);
-      if (!request.ended) violation(fmt::format("request {} is freed before its end", found->second.request));
+      const auto owner = requests_.find(found->second.request);
+      if (owner != requests_.end() && !owner->second.ended) {
+        violation(fmt::format("request {} is freed before its end", owner->first));
+      }
       cells_ -= found->second.cells;
       kv_.erase(found);
     } else if (!first_step_ || !resident_.contains(id)) {
@@ -114,30 +117,63 @@ void Checker::check_frees(const SendStep& action) {
   }
 }
 
+// -1 where the right answer has no token any more: a wrong one went on.
+Token Checker::known_token(const Request& request, std::size_t position) const {
+  if (position < request.prompt.size()) return request.prompt[position];
+  const std::size_t at = position - request.prompt.size();
+  return at < request.expected.tokens.size() ? request.expected.tokens[at] : -1;
+}
+
+// A request's first row of an epoch: under a new id, or under one whose rows so far are the request's beginning and
+// which belongs to nobody any more.
+bool Checker::claim(Request& request, const Row& row) {
+  const auto found = kv_.find(row.sequence);
+  if (found == kv_.end() && !used_.insert(row.sequence).second) {
+    violation(fmt::format("sequence id {} is used again, and is not kept", row.sequence.value));
+    return false;
+  }
+  InKv& kv = kv_[row.sequence];
+  if (kv.request != 0 && !requests_.at(kv.request).ended) {
+    violation(fmt::format("request {} goes on in the KV of request {}", row.request, kv.request));
+    return false;
+  }
+  const std::size_t known = request.prompt.size() + request.emitted;
+  if (kv.tokens.size() >= known) {
+    violation(fmt::format("request {} has all of its rows from another one", row.request));
+    return false;
+  }
+  for (std::size_t i = 0; i < kv.tokens.size(); ++i) {
+    if (kv.tokens[i] == known_token(request, i)) continue;
+    violation(fmt::format("request {} begins with another's KV, which differs at {}", row.request, i));
+    return false;
+  }
+  const std::uint64_t cells = request.prompt.size() + request.tokens_max;
+  cells_ += cells - kv.cells;
+  kv.cells = cells;
+  kv.request = row.request;
+  kv.awaited = {};
+  request.sequence = row.sequence;
+  resident_.insert(row.sequence);
+  return true;
+}
+
 void Checker::check_row(const Row& row, StepId step) {
   const auto found = requests_.find(row.request);
   if (found == requests_.end()) return violation("a row of an unknown request");
   Request& request = found->second;
   if (request.ended) violation(fmt::format("a row of request {} after its end", row.request));
-  if (!request.sequence) {
-    if (!used_.insert(row.sequence).second) violation(fmt::format("sequence id {} is used twice", row.sequence.value));
-    request.sequence = row.sequence;
-    const auto cells = static_cast<std::uint32_t>(request.prompt.size()) + request.tokens_max;
-    kv_[row.sequence] = {row.request, 0, cells, {}};
-    resident_.insert(row.sequence);
-    cells_ += cells;
-  }
+  if (!request.sequence && !claim(request, row)) return;
   const auto kv = kv_.find(row.sequence);
   if (request.sequence != row.sequence || kv == kv_.end()) return violation("a row under a wrong sequence id");
-  if (row.position != kv->second.next_position++) {
+  if (row.position != kv->second.tokens.size()) {
     violation(fmt::format("request {}: position {} in step {}", row.request, row.position, step.value));
   }
+  kv->second.tokens.push_back(row.token);
   const std::size_t known = request.prompt.size() + request.emitted;
   if (row.position < known) {
-    const Token token = row.position < request.prompt.size()
-                            ? request.prompt[row.position]
-                            : request.expected.tokens[row.position - request.prompt.size()];
-    if (row.token != token) violation(fmt::format("request {}: wrong token at {}", row.request, row.position));
+    if (row.token != known_token(request, row.position)) {
+      violation(fmt::format("request {}: wrong token at {}", row.request, row.position));
+    }
   } else if (row.position >= request.prompt.size() + request.tokens_max) {
     violation("a draft beyond the answer's limit");
   } else if (row.position >= known + limits_.draft_tokens_max) {
@@ -152,6 +188,24 @@ void Checker::check_row(const Row& row, StepId step) {
   if (row.logits > 0) kv->second.awaited = step;
 }
 
+void Checker::check_forks(const SendStep& action) {
+  for (const Fork& fork : action.forks) {
+    if (!limits_.prefix_cache) violation("a fork without a prefix cache");
+    if (action.forks.size() > kForksPerStepMax) violation("too many forks in a step");
+    const auto from = kv_.find(fork.from);
+    if (from == kv_.end() || fork.length == 0 || fork.length > from->second.tokens.size()) {
+      violation(fmt::format("a fork of {} rows of sequence {}, which are not there", fork.length, fork.from.value));
+      continue;
+    }
+    if (!used_.insert(fork.sequence).second)
+      violation(fmt::format("sequence id {} is used twice", fork.sequence.value));
+    const auto& tokens = from->second.tokens;
+    kv_[fork.sequence] = {0, {tokens.begin(), tokens.begin() + fork.length}, fork.length, {}};
+    resident_.insert(fork.sequence);
+    cells_ += fork.length;
+  }
+}
+
 void Checker::check_truncations(const SendStep& action) {
   std::set<SequenceId> named;
   for (const Truncation& truncation : action.truncations) {
@@ -161,13 +215,20 @@ void Checker::check_truncations(const SendStep& action) {
       violation("a sequence is truncated that is not there");
       continue;
     }
+    InKv& kv = found->second;
     const bool has_rows = std::any_of(action.rows.begin(), action.rows.end(),
                                       [&](const Row& row) { return row.sequence == truncation.sequence; });
     if (!has_rows) violation("a sequence is truncated that has no rows in the step");
-    if (truncation.length >= found->second.next_position) violation("a truncation drops nothing");
-    const Request& request = requests_.at(found->second.request);
-    if (truncation.length + 1 != request.prompt.size() + request.emitted) violation("a truncation drops known tokens");
-    found->second.next_position = truncation.length;
+    if (truncation.length >= kv.tokens.size()) {
+      violation("a truncation drops nothing");
+      continue;
+    }
+    const auto owner = requests_.find(kv.request);
+    if (owner != requests_.end() && !owner->second.ended &&
+        truncation.length + 1 != owner->second.prompt.size() + owner->second.emitted) {
+      violation("a truncation drops known tokens");
+    }
+    kv.tokens.resize(truncation.length);
   }
 }
 
@@ -187,6 +248,10 @@ void Checker::check(const Emit& action) {
 void Checker::check_end(Request& request, const Emit& action) {
   request.ended = true;
   --open_;
+  if (const auto kept = kv_.find(request.sequence); kept != kv_.end() && limits_.prefix_cache) {
+    cells_ -= kept->second.cells - kept->second.tokens.size();
+    kept->second.cells = kept->second.tokens.size();
+  }
   if (action.kind == EmitKind::kEnd) {
     if (!request.valid) return violation("a request that cannot work was answered");
     if (action.reason == FinishReason::kCancelled) {
@@ -226,7 +291,7 @@ void Checker::all_done(const Snapshot& snapshot) {
   if (snapshot.sequences_live + snapshot.sequences_waiting + snapshot.steps_in_flight > 0)
     violation("something is left");
   if (snapshot.kv_tokens_reserved > 0) violation("cells are still reserved");
-  if (!kv_.empty()) violation(fmt::format("{} sequences were never freed", kv_.size()));
+  if (!kv_.empty() && !limits_.prefix_cache) violation(fmt::format("{} sequences were never freed", kv_.size()));
 }
 
 }  // namespace shoal::sim

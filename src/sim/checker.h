@@ -33,7 +33,8 @@ class Checker {
   std::size_t requests_open() const { return open_; }
   std::uint64_t tokens() const { return tokens_; }
   std::uint64_t errors() const { return errors_; }
-  std::uint64_t answers() const { return answers_; }  // complete ones, equal to the one computed alone
+  std::size_t sequences_kept() const { return kv_.size(); }  // when all requests have ended
+  std::uint64_t answers() const { return answers_; }         // complete ones, equal to the one computed alone
 
  private:
   struct Request {
@@ -47,10 +48,10 @@ class Checker {
     SequenceId sequence;  // of this epoch
   };
   struct InKv {
-    std::uint64_t request = 0;
-    std::uint32_t next_position = 0;
-    std::uint32_t cells = 0;
-    StepId awaited;  // the step whose logits give its next tokens; none: none
+    std::uint64_t request = 0;  // whose it is, or was; 0: a fork that nobody has used so far
+    std::vector<Token> tokens;  // of its rows
+    std::uint64_t cells = 0;    // promised to it
+    StepId awaited;             // the step whose logits give its next tokens; none: none
   };
 
   void check(const sched::PublishPlan& action);
@@ -60,8 +61,11 @@ class Checker {
   void check(const sched::Emit& action);
   void check(const sched::SetTimer& action);
   void check_row(const sched::Row& row, StepId step);
+  bool claim(Request& request, const sched::Row& row);
   void check_frees(const sched::SendStep& action);
+  void check_forks(const sched::SendStep& action);
   void check_truncations(const sched::SendStep& action);
+  Token known_token(const Request& request, std::size_t position) const;
   void check_end(Request& request, const sched::Emit& action);
 
   const std::uint32_t layers_;

@@ -67,25 +67,51 @@ Status FakeStage::check(const std::vector<FakeRow>& rows) const {
 Status FakeStage::truncate(const Truncation& truncation) {
   const auto found = kv_.find(truncation.sequence);
   const std::uint32_t held = found == kv_.end() ? 0 : found->second.next_position;
-  if (truncation.length >= held || held - truncation.length > found->second.before.size()) {
+  if (truncation.length >= held) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("sequence {} of {} rows is truncated to {}",
                                                           truncation.sequence.value, held, truncation.length)};
   }
-  Kv& kv = found->second;
-  for (; kv.next_position > truncation.length; --kv.next_position, --cells_) {
-    kv.layers = std::move(kv.before.back());
-    kv.before.pop_back();
+  found->second.cut(truncation.length);
+  cells_ -= held - truncation.length;
+  return {};
+}
+
+void FakeStage::Kv::cut(std::uint32_t length) {
+  if (length >= next_position) return;
+  layers = std::move(before[length]);
+  before.resize(length);
+  next_position = length;
+}
+
+Status FakeStage::fork(const Fork& fork, StageFault fault) {
+  const auto from = kv_.find(fork.from);
+  if (from == kv_.end() || from->second.next_position < fork.length || kv_.contains(fork.sequence)) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("sequence {} cannot begin with {} rows of {}",
+                                                          fork.sequence.value, fork.length, fork.from.value)};
   }
+  if (kv_.size() >= settings_.sequences_max || cells_ + fork.length > settings_.kv_tokens_total) {
+    return Error{ErrorCode::kResourceExhausted, fmt::format("no room for a fork of {} rows", fork.length)};
+  }
+  Kv copy = from->second;
+  const std::vector<Value> all = copy.layers;
+  copy.cut(fork.length);
+  if (fault == StageFault::kForkAll) copy.layers = all;
+  cells_ += fork.length;
+  kv_[fork.sequence] = std::move(copy);
   return {};
 }
 
 Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault,
-                          std::span<const Truncation> truncations) {
+                          std::span<const Truncation> truncations, std::span<const Fork> forks) {
   for (SequenceId id : frees) {
     const auto found = kv_.find(id);
     if (found == kv_.end()) continue;
     cells_ -= found->second.next_position;
     kv_.erase(found);
+  }
+  for (const Fork& each : forks) {
+    const Status status = fork(each, fault);
+    if (fault == StageFault::kNone) SHOAL_RETURN_IF_ERROR(status);
   }
   for (const Truncation& truncation : truncations) {
     const auto found = kv_.find(truncation.sequence);
@@ -104,7 +130,6 @@ Status FakeStage::compute(std::span<const SequenceId> frees, std::vector<FakeRow
   for (FakeRow& row : rows) {
     Kv& kv = kv_of(row.sequence);
     kv.before.push_back(kv.layers);
-    if (kv.before.size() > kTruncatedMax) kv.before.pop_front();
     Kv copy = fault == StageFault::kForgetRows ? kv : Kv{};
     row.value = through(fault == StageFault::kForgetRows ? copy : kv, row.value);
     ++kv.next_position;

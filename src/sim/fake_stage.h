@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <span>
 #include <vector>
@@ -38,19 +37,19 @@ enum class StageFault {
   kReverseRows,  // rows enter the KV in the wrong order
   kSwapKv,       // a sequence meets another sequence's KV
   kKeepDrafts,   // a truncation drops positions, and the KV remembers them
+  kForkAll,      // a fork has as many positions as it should, and the KV of all of its source
 };
 
 class FakeStage {
  public:
   FakeStage(LayerRange range, const StageSettings& settings) : range_(range), settings_(settings) {}
 
-  // Drops `frees` (unknown ones: nothing happens), then truncates, then computes the rows in place. kInvalidArgument: a
-  // row is not the next of its sequence, or a truncation drops nothing or more than the last kTruncatedMax rows.
-  // kResourceExhausted: no room for another sequence or cell. Either way nothing was changed but the frees. With a
-  // fault none of this is checked.
-  static constexpr std::size_t kTruncatedMax = 64;
+  // Drops `frees` (unknown ones: nothing happens), then forks, then truncates, then computes the rows in place.
+  // kInvalidArgument: a row is not the next of its sequence, a truncation drops nothing, or a fork's source has too few
+  // positions or its new sequence is known. kResourceExhausted: no room for another sequence or cell. The rows were not
+  // computed then. With a fault none of this is checked.
   Status compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault = StageFault::kNone,
-                 std::span<const Truncation> truncations = {});
+                 std::span<const Truncation> truncations = {}, std::span<const Fork> forks = {});
 
   LayerRange range() const { return range_; }
   std::size_t sequences() const { return kv_.size(); }
@@ -59,8 +58,11 @@ class FakeStage {
   struct Kv {
     std::uint32_t next_position = 0;
     std::vector<Value> layers;
-    std::deque<std::vector<Value>> before;  // the newest rows, for truncations
+    std::vector<std::vector<Value>> before;  // each row, for truncations and forks
+
+    void cut(std::uint32_t length);
   };
+  Status fork(const Fork& fork, StageFault fault);
   Status truncate(const Truncation& truncation);
   Status check(const std::vector<FakeRow>& rows) const;
   Kv& kv_of(SequenceId sequence);

@@ -19,6 +19,7 @@ struct FakeStep {
   std::vector<FakeRow> rows;
   std::vector<sched::Row> sent;  // as the scheduler made them; for the coordinator, when it comes back
   std::vector<SequenceId> frees;
+  std::vector<Fork> forks;
   std::vector<Truncation> truncations;
 };
 

@@ -148,6 +148,22 @@ TEST(Simulation, DraftsChangeNoAnswer) {
   EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
 }
 
+// Goal: what is kept of ended sequences serves others, also where phones come and go.
+TEST(Simulation, PrefixesAreFoundAgain) {
+  Report sum;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Options options;
+    options.seed = seed;
+    options.requests = 60;
+    const Report report = run(options);
+    ASSERT_THAT(report.violations, IsEmpty()) << replay(seed) << " --requests 60";
+    sum.cached_tokens += report.cached_tokens;
+    sum.epochs += report.epochs;
+  }
+  EXPECT_GT(sum.cached_tokens, 5000u);
+  EXPECT_GT(sum.epochs, 100u);
+}
+
 // --- the simulation would notice ---
 
 // In how many of 30 quiet runs something is noticed.
@@ -180,6 +196,13 @@ TEST(SimulationNotices, StagesThatKeepWrongDrafts) {
   options.stage_fault = StageFault::kKeepDrafts;
   options.stage_fault_at = 20;
   EXPECT_GE(noticed(options), 20);  // some seeds allow no drafts
+}
+
+TEST(SimulationNotices, StagesThatForkTooMuch) {
+  Options options;
+  options.vocabulary = 1;  // all prompts begin alike
+  options.stage_fault = StageFault::kForkAll;
+  EXPECT_GE(noticed(options), 10);  // some seeds keep nothing, or have no room for two
 }
 
 struct Tampering {
@@ -240,6 +263,26 @@ TEST(SimulationNotices, SchedulersThatBreakTheirPromises) {
     Options options;
     options.tamper = tampering.with;
     EXPECT_GE(noticed(options), 20) << tampering.name;  // some need two sequences in a step
+  }
+}
+
+TEST(SimulationNotices, SchedulersThatForkWrongly) {
+  const std::vector<Tampering> all = {
+      {"a fork is forgotten", [](sched::SendStep& s) { s.forks.clear(); }},
+      {"a fork is too long",
+       [](sched::SendStep& s) {
+         for (auto& fork : s.forks) ++fork.length;
+       }},
+      {"a fork is of its own",
+       [](sched::SendStep& s) {
+         for (auto& fork : s.forks) fork.from = fork.sequence;
+       }},
+  };
+  for (const Tampering& tampering : all) {
+    Options options;
+    options.vocabulary = 1;
+    options.tamper = tampering.with;
+    EXPECT_GE(noticed(options), 10) << tampering.name;
   }
 }
 

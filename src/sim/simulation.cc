@@ -35,6 +35,7 @@ class World {
   Limits draw_limits();
   plan::ModelShape draw_model();
   void draw_phones();
+  std::vector<Token> draw_prompt(const std::vector<SequenceArrived>& earlier);
   void draw_users();
   void draw_faults();
 
@@ -117,6 +118,7 @@ Limits World::draw_limits() {
   limits.rows_per_step_max = static_cast<std::uint32_t>(between(4, kStepRowsMax));
   limits.prompt_rows_per_step_max = static_cast<std::uint32_t>(between(1, 48));
   limits.draft_tokens_max = static_cast<std::uint32_t>(between(0, 12));
+  limits.prefix_cache = chance(70);
   limits.waiting_sequences_max = static_cast<std::uint32_t>(between(2, 30));
   limits.plan_wait_max = seconds(between(8, 30));
   limits.step_wait_max = seconds(10);
@@ -157,15 +159,35 @@ void World::draw_phones() {
   }
 }
 
+// Some begin as an earlier one did, as after a system prompt, and some go on after an earlier answer, as conversations
+// do.
+std::vector<Token> World::draw_prompt(const std::vector<SequenceArrived>& earlier) {
+  std::vector<Token> prompt;
+  if (!earlier.empty() && chance(40)) {
+    const SequenceArrived& before = earlier[random_.below(earlier.size())];
+    prompt = before.prompt;
+    if (chance(50)) {
+      prompt.resize(between(1, prompt.size()));
+    } else if (prompt.size() < limits_.settings.context_tokens_max) {
+      const Answer answer = answer_alone(model_.layer_count, prompt, before.tokens_max, vocabulary_);
+      prompt.insert(prompt.end(), answer.tokens.begin(), answer.tokens.end());
+    }
+  }
+  const std::uint64_t longest = limits_.settings.context_tokens_max * (chance(5) ? 2 : 1);
+  const std::uint64_t length = chance(2) ? 0 : chance(50) ? between(1, 12) : between(1, longest);
+  for (std::uint64_t i = 0; i < length; ++i) prompt.push_back(static_cast<Token>(random_.below(vocabulary_)));
+  return prompt;
+}
+
 void World::draw_users() {
   const std::uint64_t count = options_.requests ? options_.requests : between(1, 60);
+  std::vector<SequenceArrived> earlier;
   for (std::uint64_t request = 1; request <= count; ++request) {
     SequenceArrived arrived;
     arrived.request = request;
-    const std::uint64_t longest = limits_.settings.context_tokens_max * (chance(5) ? 2 : 1);
-    const std::uint64_t length = chance(2) ? 0 : chance(50) ? between(1, 12) : between(1, longest);
-    for (std::uint64_t i = 0; i < length; ++i) arrived.prompt.push_back(static_cast<Token>(random_.below(vocabulary_)));
+    arrived.prompt = draw_prompt(earlier);
     arrived.tokens_max = static_cast<std::uint32_t>(between(1, 80));
+    if (!arrived.prompt.empty()) earlier.push_back(arrived);
     arrived.logits_wanted = static_cast<std::uint32_t>(between(1, 40));
     const Duration at = milliseconds(between(0, 45000));
     queue_.after(at, [this, arrived] {
@@ -245,7 +267,7 @@ void World::act(const SendStep& action) {
   note(5, action.step.value, action.rows.size());
   say("step {} of epoch {}: {} rows, {} frees", action.step.value, action.epoch.value, action.rows.size(),
       action.frees.size());
-  FakeStep step{action.epoch, action.step, {}, action.rows, action.frees, action.truncations};
+  FakeStep step{action.epoch, action.step, {}, action.rows, action.frees, action.forks, action.truncations};
   for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
   const std::size_t phone = phone_of(action.node);
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
@@ -370,7 +392,7 @@ void World::compute(std::size_t index, std::size_t place, FakeStep step) {
   }
   Status status = Error{ErrorCode::kUnavailable, "the stage is not loaded"};
   if (found != phone.stages.end() && found->second.ready) {
-    status = found->second.fake.compute(step.frees, step.rows, fault, step.truncations);
+    status = found->second.fake.compute(step.frees, step.rows, fault, step.truncations, step.forks);
   }
   if (!status.ok()) {
     ++report_.steps_failed;
@@ -423,7 +445,9 @@ Report World::run() {
     checker_.all_done(scheduler_.snapshot());
     for (const Phone& phone : phones_) {
       for (const auto& [id, stage] : phone.stages) {
-        if (stage.fake.sequences() > 0) checker_.violation(fmt::format("{} still holds KV", phone.profile.name));
+        if (stage.fake.sequences() > checker_.sequences_kept()) {
+          checker_.violation(fmt::format("{} still holds KV", phone.profile.name));
+        }
       }
     }
   }
@@ -434,6 +458,7 @@ Report World::run() {
   report_.answers = checker_.answers();
   report_.drafts_sent = scheduler_.snapshot().drafts_sent;
   report_.drafts_accepted = scheduler_.snapshot().drafts_accepted;
+  report_.cached_tokens = scheduler_.snapshot().cached_tokens;
   report_.errors = checker_.errors();
   report_.simulated = queue_.now().time_since_epoch();
   return report_;
@@ -443,11 +468,13 @@ Report World::run() {
 
 std::string Report::text() const {
   return fmt::format(
-      "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right; {} epochs, {} nodes lost, "
+      "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right, {} cached; {} epochs, {} "
+      "nodes lost, "
       "{} steps lost, {} steps "
       "failed, {} stages failed, {} kept; {} events in {:.1f} s, hash {:016x}",
-      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, epochs, nodes_lost, steps_lost,
-      steps_failed, stages_failed, stages_kept, events, std::chrono::duration<double>(simulated).count(), log_hash);
+      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, cached_tokens, epochs, nodes_lost,
+      steps_lost, steps_failed, stages_failed, stages_kept, events, std::chrono::duration<double>(simulated).count(),
+      log_hash);
 }
 
 Report run(const Options& options) {

@@ -49,6 +49,7 @@ struct Report {
   std::uint64_t nodes_lost = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
+  std::uint64_t cached_tokens = 0;  // of prompts
   std::uint64_t steps_lost = 0;
   std::uint64_t steps_failed = 0;
   std::uint64_t stages_failed = 0;

@@ -101,6 +101,7 @@ void check(const Step& m, Check& check) {
   check.at_most("frees", m.frees.size(), kFreesMax);
   check.at_most("times", m.times.size(), kTimesMax);
   check.at_most("truncations", m.truncations.size(), m.rows.size());
+  check.at_most("forks", m.forks.size(), kForksMax);
   check.that(!m.has_tokens || !m.rows.empty(), "tokens", "tokens without rows");
 }
 

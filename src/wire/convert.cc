@@ -142,6 +142,15 @@ void from_proto(const pb::Truncation& from, Truncation& to, Check&) {
   to = {{from.sequence()}, from.length()};
 }
 
+void to_proto(const Fork& from, pb::Fork& to) {
+  to.set_from(from.from.value);
+  to.set_sequence(from.sequence.value);
+  to.set_length(from.length);
+}
+void from_proto(const pb::Fork& from, Fork& to, Check&) {
+  to = {{from.from()}, {from.sequence()}, from.length()};
+}
+
 void to_proto(const WeightType& from, pb::WeightType& to) {
   to.set_type(from.type);
   to.set_bytes(from.bytes);
@@ -382,6 +391,7 @@ void to_proto(const Step& from, pb::Step& to) {
   for (const SequenceId sequence : from.frees) to.add_frees(sequence.value);
   list_to(from.times, to.mutable_times());
   list_to(from.truncations, to.mutable_truncations());
+  list_to(from.forks, to.mutable_forks());
 }
 void from_proto(const pb::Step& from, Step& to, Check& check) {
   to.epoch.value = from.epoch();
@@ -404,6 +414,7 @@ void from_proto(const pb::Step& from, Step& to, Check& check) {
   for (const std::uint64_t sequence : from.frees()) to.frees.push_back({sequence});
   list_from(from.times(), to.times, "times", kTimesMax, check);
   list_from(from.truncations(), to.truncations, "truncations", kStepRowsMax, check);
+  list_from(from.forks(), to.forks, "forks", kForksMax, check);
 }
 
 void to_proto(const StepResult& from, pb::StepResult& to) {

@@ -86,7 +86,8 @@ TEST(Frame, FullMessagesFitTheirLimits) {
                       true,
                       std::vector<SequenceId>(kFreesMax, {kBig}),
                       std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX, UINT32_MAX, kBig}),
-                      std::vector<Truncation>(kStepRowsMax, {{kBig}, UINT32_MAX})});
+                      std::vector<Truncation>(kStepRowsMax, {{kBig}, UINT32_MAX}),
+                      std::vector<Fork>(kForksMax, {{kBig}, {kBig}, UINT32_MAX})});
   full.push_back(StepResult{{kBig},
                             {kBig},
                             std::vector<std::uint32_t>(kStepRowsMax, 1),

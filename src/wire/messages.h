@@ -16,7 +16,7 @@
 
 namespace shoal::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 
 inline constexpr std::size_t kNameBytesMax = 64;
 inline constexpr std::size_t kTextBytesMax = 1024;  // error messages, reasons
@@ -27,6 +27,7 @@ inline constexpr std::size_t kPlanStagesMax = 1024;
 inline constexpr std::size_t kPiecesMax = 16384;
 inline constexpr std::size_t kSourcesMax = 64;
 inline constexpr std::size_t kFreesMax = 4096;
+inline constexpr std::size_t kForksMax = 64;
 inline constexpr std::size_t kTimesMax = 1024;
 inline constexpr std::size_t kWeightTypesMax = 64;
 inline constexpr std::uint32_t kPieceChunkBytesMax = 1u << 20;
@@ -196,6 +197,7 @@ struct Step {
   std::vector<SequenceId> frees;
   std::vector<StageTime> times;
   std::vector<Truncation> truncations;  // at most one a row
+  std::vector<Fork> forks;              // at most kForksMax
   bool operator==(const Step&) const = default;
 };
 // One candidate count a row that asked for logits, and as many log_sum_exps, all finite (a stage whose logits are not

@@ -122,8 +122,9 @@ class SampleMessages {
   void fill(StepRow& m) { m = {{u64()}, u32(), 0, coin() ? kAllLogits : u32()}; }
   void fill(SequenceId& id) { id = {u64()}; }
   void fill(Truncation& m) { m = {{u64()}, u32()}; }
+  void fill(Fork& m) { m = {{u64()}, {u64()}, u32()}; }
   void fill(Step& m) {
-    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}};
+    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}, {}};
     fill_list(m.rows, kStepRowsMax);
     m.has_tokens = !m.rows.empty() && coin();
     if (m.has_tokens) {
@@ -132,6 +133,7 @@ class SampleMessages {
     fill_list(m.frees, 50);
     fill_list(m.times, 20);
     fill_list(m.truncations, m.rows.size());
+    fill_list(m.forks, 20);
   }
   void fill(StepResult& m) {
     m = {{u64()}, {u64()}, {}, {}, {}};
