@@ -39,8 +39,9 @@ class KvSlots {
   void appended(SequenceId sequence, std::uint32_t rows);
   // The topmost `rows` cells are this sequence's newest rows.
   void note_top(SequenceId sequence, std::uint32_t rows) { top_ = {sequence, rows}; }
-  // A new sequence with the first `length` positions of `from`, which has them: in the same cells, until they are copied
-  // out and back. kResourceExhausted: no slot, or kv_tokens_total would be exceeded if each had cells of its own.
+  // A new sequence with the first `length` positions of `from`, which has them: in the same cells, until they are
+  // copied out and back. kResourceExhausted: no slot, or kv_tokens_total would be exceeded if each had cells of its
+  // own.
   Status fork(SequenceId from, SequenceId sequence, std::uint32_t length);
   // Drops the positions from `length` on; `length` is not more than it has.
   void truncate(SequenceId sequence, std::uint32_t length);

@@ -27,7 +27,8 @@ void Checker::event(const Event& event) {
     if (found != requests_.end()) found->second.cancelled = true;
   } else if (const auto* done = std::get_if<StepDone>(&event)) {
     const auto found = in_flight_.find(done->step);
-    if (done->epoch != epoch_ || found == in_flight_.end()) return;
+    // Of a plan that is lost already it confirms nothing.
+    if (done->epoch != epoch_ || found == in_flight_.end() || after_.state == PlanState::kNone) return;
     for (SequenceId id : found->second) resident_.erase(id);
     in_flight_.erase(found);
   } else if (const auto* sampled = std::get_if<TokenSampled>(&event)) {
