@@ -9,7 +9,6 @@ namespace shoal::coordinator {
 namespace {
 
 using std::chrono::milliseconds;
-using ::testing::HasSubstr;
 
 constexpr Token kEnd = 9;
 

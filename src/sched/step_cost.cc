@@ -61,8 +61,8 @@ std::size_t best_chunk(const StepCosts& costs, std::size_t stages, std::size_t p
   double best_time = 0;
   for (std::size_t chunk = std::min(most, kChunkMin); chunk <= most; ++chunk) {
     const double rows = others + static_cast<double>(chunk);
-    const auto chunks = static_cast<double>((prompt_rows + chunk - 1) / chunk);
-    const double time = costs.trip.microseconds(rows) + (chunks - 1) * busy(rows);
+    const std::size_t further = (prompt_rows - 1) / chunk;  // chunks behind the first
+    const double time = costs.trip.microseconds(rows) + static_cast<double>(further) * busy(rows);
     if (best > 0 && time >= best_time) continue;
     best_time = time;
     best = chunk;
