@@ -35,8 +35,8 @@ FAVORITES = ("a brave little fox|a wise old owl|a friendly dragon|a curious kitt
 
 _ASKS = [ask for ask in ASKS if "{N}" not in ask]
 _ASKS_BARE = [ask for ask in ASKS if "{N}" in ask]
-# "a fox who is lost" is long, and fits the end of a request only.
-_ASKS_LAST = [ask for ask in _ASKS if re.search(r"\{x\}[.?!]?$", ask)]
+# "a fox who is lost" is long, and fits the end of a request and its beginning, if a mark stands behind it.
+_ASKS_LAST = [ask for ask in _ASKS if re.search(r"\{x\}[.?!]?$|^\{x\}[:,.!]", ask)]
 PLAIN_ASKS = ["Tell me a story.", "Tell me a story", "Please tell me a story.", "Can you tell me a story?",
               "Could you tell me a story, please?", "Write a story.", "Write a short story.",
               "Write me a short tale.", "Make up a story.", "A story, please.", "Story please", "story",
@@ -66,7 +66,9 @@ def plural(noun):
                  "starfish": "starfish", "jellyfish": "jellyfish", "clownfish": "clownfish",
                  "pufferfish": "pufferfish", "catfish": "catfish", "buffalo": "buffaloes", "potato": "potatoes",
                  "tomato": "tomatoes", "volcano": "volcanoes", "mosquito": "mosquitoes", "superhero": "superheroes",
-                 "reindeer": "reindeer", "police officer": "police officers"}
+                 "reindeer": "reindeer", "police officer": "police officers", "bison": "bison",
+                 "man": "men", "woman": "women", "loaf": "loaves",
+                 "swordfish": "swordfish"}
     if noun in irregular:
         return irregular[noun]
     if re.search(r"(s|x|z|ch|sh)$", noun):

@@ -7,6 +7,7 @@ facts/*.txt are blocks separated by blank lines:
   ask: pattern          questions: alternations [a|b|] (they nest, a part may be empty) and macros {NAME}
 questions/*.txt have blocks of an id and further questions (ask), plain, each written by hand.
 smalltalk/*.txt have blocks of an id (an intent), answers, ways to say it (ask, plain) and patterns of more (pattern).
+unknown/*.txt hold lists: a name in brackets, then entries, on lines of their own or parted by ' | '.
 facts/macros.txt holds "NAME: a | b | c". Lines that begin with # are comments. heldout/*.txt are blocks as well.
 """
 
@@ -169,6 +170,17 @@ def load_asks(name):
     return [value for fields in blocks(HERE / name) for field, value in fields if field == "ask"]
 
 
+def load_lists(name):
+    """{list: [entry, ...]} of a file: '[list]', then its entries, on lines of their own or parted by ' | '."""
+    lists = {}
+    for line in (HERE / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            entries = lists.setdefault(line.strip("[]"), [])
+        elif line and not line.startswith("#"):
+            entries += line.split(" | ")
+    return lists
+
+
 # --- what is kept out of training ---
 
 
@@ -196,13 +208,14 @@ def heldout_questions(folder=HERE / "heldout"):
 
 
 _CORPUS_CODE = ("corpus story_asks story_habitats story_plots story_still_plots story_subjects stories styles talk texts "
-                "tokenizer unknown unknown_words").split()
+                "tokenizer unknown").split()
 
 
 def corpus_sha256():
     """Of all files that decide what is trained on, in the order of their names."""
     total = hashlib.sha256()
     for path in sorted([*HERE.glob("facts/*.txt"), *HERE.glob("questions/*.txt"), *HERE.glob("heldout/*.txt"),
-                        *HERE.glob("smalltalk/*.txt"), *(HERE / f"{name}.py" for name in _CORPUS_CODE)]):
+                        *HERE.glob("smalltalk/*.txt"), *HERE.glob("unknown/*.txt"),
+                        *(HERE / f"{name}.py" for name in _CORPUS_CODE)]):
         total.update(f"{path.name}\0".encode() + path.read_bytes())
     return total.hexdigest()
