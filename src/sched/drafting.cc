@@ -1,7 +1,6 @@
 #include "sched/drafting.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace shoal::sched {
 namespace {

@@ -6,12 +6,15 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "sched/scheduler_harness.h"
 
 namespace shoal::sched {
 namespace {
 
+using test::Harness;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 TEST(NgramLookup, TakesTheLatestPlaceOfTheLongestEnd) {
   NgramLookup lookup;
@@ -91,6 +94,69 @@ TEST(Acceptance, FollowsWhatIsTriedAndForgives) {
   for (int i = 0; i < 500; ++i) acceptance.not_tried();
   EXPECT_GT(acceptance.rate(), 0.45);
   acceptance.tried(0, 0);
+}
+
+// A prompt that repeats itself: what followed last time is sent along, and only what comes true stays.
+TEST(Drafts, TravelBehindTheDecodeRowAndWrongOnesAreTruncated) {
+  Harness h(4, {}, 3);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12, 13, 10, 11}, 20, 1});
+  const SendStep prompt = h.all<SendStep>()[0];
+  ASSERT_THAT(prompt.rows, SizeIs(6));
+  h.clear().on(StepDone{prompt.epoch, prompt.step}).on(TokenSampled{prompt.epoch, prompt.step, 1, {12}, false});
+
+  const SendStep step = h.all<SendStep>()[0];  // 11 12 was followed by 13 10 11
+  ASSERT_GE(step.rows.size(), 2u);
+  EXPECT_EQ(step.rows[0].token, 12);
+  EXPECT_EQ(step.rows[1].token, 13);
+  EXPECT_EQ(step.rows[1].position, 7u);
+  for (const Row& row : step.rows) EXPECT_EQ(row.logits, 1u);
+  EXPECT_THAT(step.truncations, IsEmpty());
+
+  // 13 is right, then comes 99: every draft behind it is dropped.
+  h.clear().on(StepDone{step.epoch, step.step}).on(TokenSampled{step.epoch, step.step, 1, {13, 99}, false});
+  std::vector<Token> emitted;
+  for (const Emit& emit : h.all<Emit>()) emitted.push_back(emit.token);
+  EXPECT_THAT(emitted, ElementsAre(13, 99));
+  const SendStep next = h.all<SendStep>()[0];
+  EXPECT_EQ(next.rows[0].token, 99);
+  EXPECT_EQ(next.rows[0].position, 8u);
+  if (step.rows.size() > 2) {
+    ASSERT_THAT(next.truncations, SizeIs(1));
+    EXPECT_EQ(next.truncations[0].length, 8u);
+  } else {
+    EXPECT_THAT(next.truncations, IsEmpty());
+  }
+  EXPECT_EQ(h.snapshot().drafts_accepted, 1u);
+}
+
+TEST(Drafts, TokensThatNobodyDraftedChangeNothing) {
+  Harness h(4, {}, 3);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12, 13, 10, 11}, 20, 1});
+  const SendStep prompt = h.all<SendStep>()[0];
+  h.clear().on(StepDone{prompt.epoch, prompt.step});
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {}, false});
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {12, 13}, false});
+  EXPECT_THAT(h.all<Emit>(), IsEmpty());
+  h.on(TokenSampled{prompt.epoch, prompt.step, 1, {12}, false});
+  EXPECT_THAT(h.all<Emit>(), SizeIs(1));
+}
+
+TEST(Drafts, NeverGoBeyondTheAnswersLimit) {
+  Harness h(4, {}, 12);
+  h.serve(1);
+  h.on(SequenceArrived{1, std::vector<Token>(30, 7), 4, 1});
+  std::size_t emitted = 0;
+  for (int i = 0; i < 20 && !h.all<SendStep>().empty(); ++i) {
+    const SendStep step = h.all<SendStep>().back();
+    for (const Row& row : step.rows) EXPECT_LT(row.position, 33u);  // the fourth token needs no row
+    h.clear().on(StepDone{step.epoch, step.step});
+    const auto choose = [](std::size_t) { return std::optional(ChosenToken{7, false}); };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) h.on(sampled);
+    for (const Emit& emit : h.all<Emit>()) emitted += emit.kind == EmitKind::kToken;
+  }
+  EXPECT_EQ(emitted, 4u);
 }
 
 }  // namespace

@@ -29,7 +29,7 @@
 //  - A node with a stage is lost: a new plan at once over who is left, whatever nodes_min says. None is feasible:
 //    stages stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
 //  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
-//  anew.
+//    anew.
 //  - A step fails or does not come back: the same plan under a new epoch. Only the sequences in that step are blamed; a
 //    blamed one travels alone until it has made a token, so that it cannot take others with it, and after
 //    step_failures_max failures without a token it ends with the step's error. Two failures without any StepDone
@@ -52,7 +52,7 @@
 
 namespace shoal::sched {
 
-// Most SequenceIds in the frees of one step; what wire::Step can carry.
+// Most SequenceIds in the frees of one step, and most forks; what wire::Step can carry.
 inline constexpr std::size_t kFreesPerStepMax = 4096;
 inline constexpr std::size_t kForksPerStepMax = 64;
 
