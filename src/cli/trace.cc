@@ -1,5 +1,4 @@
 // `shoal trace`: where the steps of the next seconds spend their time, as a file for a trace viewer and as a table.
-#include <cmath>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -7,13 +6,12 @@
 #include "base/file.h"
 #include "cli/api_client.h"
 #include "cli/verb.h"
+#include "coordinator/trace.h"
 
 namespace shoal::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kSecondsMax = 60;  // what the coordinator takes
 
 struct Options {
   std::string state;
@@ -136,7 +134,7 @@ void add_trace(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   auto* verb = app.add_subcommand("trace", "Where the steps of the next seconds spend their time");
   verb->add_option("--seconds", options->seconds, "For how long steps are recorded")
-      ->check(CLI::Range(1, kSecondsMax))
+      ->check(CLI::Range(1, static_cast<int>(coordinator::kTraceWindowMax.count())))
       ->capture_default_str();
   verb->add_option("--out", options->out, "The trace, for ui.perfetto.dev or chrome://tracing")->capture_default_str();
   verb->add_flag("--json", options->json, "The summary as JSON");
