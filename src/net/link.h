@@ -7,10 +7,10 @@
 //
 // A link is closed by close(), by the peer (kUnavailable), by the peer's Reject (its code and message), by a malformed
 // frame (kCorrupt, after telling the peer by a Reject) or by silence: a Ping goes out whenever nothing was sent for
-// kIdlePingInterval (kPingInterval on a warm link) and on a busy link every kIdlePingInterval, and a link on which
-// nothing arrived for kSilenceMax is closed (kDeadlineExceeded). The side that dialled does not ping before its first
-// frame, which says what the link is. Pings, Pongs and Rejects are handled inside. A peer that is not paired may send
-// Pings after its JoinRequest, nothing else.
+// kIdlePingInterval (kPingInterval on a warm link), on a warm link that is busy every kIdlePingInterval, and a link on
+// which nothing arrived for kSilenceMax is closed (kDeadlineExceeded). The side that dialled does not ping before its
+// first frame, which says what the link is. Pings, Pongs and Rejects are handled inside. A peer that is not paired may
+// send Pings after its JoinRequest, nothing else.
 //
 // on_closed is called from the event loop, never from inside a method; after it, and after close(), no handler is
 // called. Handlers may call any method of the link. A link whose last owner lets go of it is cut silently, unless it is

@@ -457,7 +457,8 @@ void LinkImpl::keep_alive() {
   // A queue that does not drain needs no pings behind it.
   const bool drained = queue_.empty() && output_sent_ == tls_.output().size();
   const bool silent = now() - last_sent_ >= ping_interval();
-  const bool unmeasured = now() - last_ping_ >= shared_->limits.idle_ping_interval;  // it is busy, not silent
+  // Steps keep it from being silent. An idle one needs no more: what one side sends keeps the other from pinging too.
+  const bool unmeasured = warm_ && now() - last_ping_ >= shared_->limits.idle_ping_interval;
   if (may_ping_ && drained && (silent || unmeasured)) {
     send_ping();
     if (phase_ != Phase::kOpen) return;
