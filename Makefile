@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-links tools clean help
+.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-full bench-spine tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -47,11 +47,14 @@ lint: setup-test llama ## clang-format and clang-tidy over all sources
 format: ## reformat the sources in place
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
-bench: ## decode, prefill, overhead, exactness, drafts and prefixes beside llama.cpp; writes bench/results/
-	@scripts/bench.sh spine
+bench: ## beside llama.cpp, part of the table, under 10 minutes; writes bench/results/bench.md and scheduler.md
+	@scripts/bench.sh bench
 
-bench-links: ## several machines on links of several kinds, beside llama.cpp RPC; writes bench/results/links.md
-	@scripts/bench.sh links
+bench-full: ## all of the table, with a 7B model: hours; writes bench/results/bench-full.md and scheduler.md
+	@scripts/bench.sh bench --form full
+
+bench-spine: ## what a shoal costs in itself: hops, memory, idling, exactness, known beginnings; writes bench/results/
+	@scripts/bench.sh spine
 
 clean: ## remove build/
 	@rm -rf build

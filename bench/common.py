@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 CACHE = os.path.join(os.environ.get("SHOAL_CACHE_DIR") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "shoal"), "bench")
+RESULTS = os.path.join(HERE, "results")  # `bench.py --out` changes it
 BIN = os.path.join(ROOT, "build", "release", "bin")
 # What the other systems do not have, and what would make a prompt that comes again another measurement.
 PLAIN = ["--context", "1024", "--draft-tokens", "0", "--prefix-cache", "off"]
@@ -41,15 +42,6 @@ def prompt(tokens, seed):
     return [100 + (seed * 7919 + i * 7) % 20000 for i in range(tokens)]
 
 
-def cpu_seconds(processes):
-    ticks = 0
-    for process in processes:
-        with open(f"/proc/{process.pid}/stat") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def machine():
     with open("/proc/cpuinfo") as file:
         name = re.search(r"model name\s*:\s*(.*)", file.read())
@@ -58,16 +50,20 @@ def machine():
 
 def headed(title, result):
     return ["# " + title, "",
-            f"`make bench` on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
+            f"Measured on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
 
 
-def write(name, result, page):
-    results = os.path.join(HERE, "results")
-    os.makedirs(results, exist_ok=True)
-    with open(os.path.join(results, name + ".json"), "w") as file:
+def result_path(file_name):
+    os.makedirs(RESULTS, exist_ok=True)
+    return os.path.join(RESULTS, file_name)
+
+
+def write(name, result, page, quiet=False):
+    with open(result_path(name + ".json"), "w") as file:
         json.dump(result, file, indent=2)
         file.write("\n")
     text = "\n".join(page(result)) + "\n"
-    with open(os.path.join(results, name + ".md"), "w") as file:
+    with open(result_path(name + ".md"), "w") as file:
         file.write(text)
-    print(text)
+    if not quiet:
+        print(text)

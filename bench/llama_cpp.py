@@ -3,10 +3,14 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 
+import processes
 from common import ROOT, free_port
-from shoal_process import Link
+from links import Link
+
+CELL_PATIENCE_S = 3600  # a benchmark of the peer that takes longer is killed
 
 
 def llama_source():
@@ -20,54 +24,85 @@ def llama_tools():
     return os.path.join(directory, "bin")
 
 
-def llama_bench(tools, gguf, prefill, decode, *arguments):
-    """(prefill, decode) of so many tokens, in tokens/s."""
-    output = subprocess.run([os.path.join(tools, "llama-bench"), "-m", gguf, "-t", "1", "-p", str(prefill), "-n",
-                             str(decode), "-r", "1", "-o", "json", *arguments], check=True, capture_output=True,
-                            text=True).stdout
-    rows = json.loads(output[output.index("["):])
-    return (next(r["avg_ts"] for r in rows if r["n_prompt"]), next(r["avg_ts"] for r in rows if r["n_gen"]))
+def batched_bench(tools, gguf, prompts, decode, streams, context, arguments=(), warm=None, row_done=None):
+    """llama-batched-bench with one thread: its rows, one for each length in `prompts` and number in `streams`.
 
-
-def batched_bench(tools, gguf, streams, decode, *arguments):
-    """Decode of several streams at once, all together, in tokens/s."""
-    output = subprocess.run([os.path.join(tools, "llama-batched-bench"), "-m", gguf, "-t", "1", "-c", "2048", "-npp", "16",
-                             "-ntg", str(decode), "-npl", str(streams), "--output-format", "jsonl", *arguments],
-                            check=True, capture_output=True, text=True).stdout
-    row = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
-    return row["speed_tg"]
+    The first row only warms up and is left out. `warm(process)` is called behind it, `row_done(process)` behind each.
+    """
+    process = processes.start(
+        [os.path.join(tools, "llama-batched-bench"), "-m", gguf, "-t", "1", "-c", str(context),
+         "-npp", ",".join(map(str, prompts)), "-ntg", str(decode), "-npl", ",".join(map(str, streams)),
+         "--output-format", "jsonl", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    alarm = threading.Timer(CELL_PATIENCE_S, process.kill)
+    alarm.daemon = True
+    alarm.start()
+    rows = []
+    try:
+        for line in process.stdout:
+            if not line.startswith("{"):
+                continue
+            rows.append(json.loads(line))
+            if len(rows) == 1:
+                if warm:
+                    warm(process)
+            elif row_done:
+                row_done(process)
+        if process.wait() != 0 or len(rows) != len(prompts) * len(streams):
+            raise RuntimeError(f"llama-batched-bench ended with {process.returncode} after {len(rows)} rows")
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    return rows[1:]
 
 
 class RpcServers:
-    """llama.cpp's RPC: servers of one thread, each a process, behind links of a shape (Link's arguments)."""
+    """llama.cpp's RPC: servers of one thread, each a process, each behind a link when `shape` is given."""
 
-    def __init__(self, tools, count, shape=()):
-        self.tools, self.count, self.shape, self.links = tools, count, shape, []
+    def __init__(self, tools, count, shape=None):
+        self.tools, self.count, self.shape = tools, count, shape
+        self.processes, self.links = [], []
 
     def __enter__(self):
-        self.ports = [free_port() for _ in range(self.count)]
-        self.processes = [subprocess.Popen([os.path.join(self.tools, "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(port),
-                                            "-t", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                          for port in self.ports]
+        try:
+            ports = [free_port() for _ in range(self.count)]
+            for port in ports:
+                self.processes.append(processes.start(
+                    [os.path.join(self.tools, "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(port), "-t", "1"],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            for port in ports:
+                self._await(port)
+            if self.shape:
+                for port in ports:
+                    self.links.append(Link(port))
+            self.addresses = ",".join(f"127.0.0.1:{port}" for port in ([link.port for link in self.links] or ports))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _await(self, port):
         deadline = time.monotonic() + 10
-        for port in self.ports:
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        self.__exit__()
-                        raise
-                    time.sleep(0.02)
-        if self.shape:
-            self.links = [Link(port, self.shape) for port in self.ports]
-        return ",".join(f"127.0.0.1:{port}" for port in ([link.port for link in self.links] or self.ports))
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    @property
+    def arguments(self):
+        return ["--rpc", self.addresses, "-ngl", "99"]
+
+    def slow_down(self, slow):
+        """Gives the links their shape, or takes it away while weights are loaded."""
+        for link in self.links:
+            link.reshape(self.shape if slow else None)
 
     def __exit__(self, *_):
         for link in self.links:
             link.close()
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait()
+        processes.end(self.processes)

@@ -1,6 +1,7 @@
 // What the scheduler costs: one decode token's worth of events (a share of StepDone, one TokenSampled) and actions,
-// with many sequences over pipelines of many stages; and how long planning takes.
-//   build/release/bin/sched_bench
+// with many sequences over pipelines of many stages, and beside sequences that do not move; and how long planning
+// takes.
+//   build/release/bin/sched_bench        (bench/scaling.py makes a page of it)
 #include <deque>
 
 #include <benchmark/benchmark.h>
@@ -32,7 +33,9 @@ plan::NodeProfile node(std::uint32_t number) {
 // Feeds what the scheduler sends back to it, in order, as a pipeline that answers at once would.
 class Loop {
  public:
-  Loop(std::uint32_t nodes, std::uint32_t sequences) : scheduler_(shape(nodes), limits(sequences)) {
+  // `computed_at_once`: of the sequences; the others wait until one of these ends, which none does.
+  Loop(std::uint32_t nodes, std::uint32_t sequences, std::uint32_t computed_at_once)
+      : scheduler_(shape(nodes), limits(computed_at_once)) {
     for (std::uint32_t i = 0; i < nodes; ++i) on(NodeJoined{node(i)});
     now_ += std::chrono::seconds(10);
     on(Timer{});
@@ -49,6 +52,9 @@ class Loop {
     for (const Row& row : step.rows) on(TokenSampled{step.epoch, step.step, row.request, {7}, false});
     return step.rows.size();
   }
+  // All steps but one are still under way whatever happens, and the sequences in them do not move.
+  void hold_all_steps_but_one() { steps_.resize(1); }
+  std::size_t steps_under_way() const { return steps_.size(); }
   std::size_t events() const { return events_; }
 
  private:
@@ -75,8 +81,7 @@ class Loop {
   std::size_t events_ = 0;
 };
 
-void decode(benchmark::State& state) {
-  Loop loop(static_cast<std::uint32_t>(state.range(0)), static_cast<std::uint32_t>(state.range(1)));
+void measure(benchmark::State& state, Loop& loop) {
   for (int i = 0; i < 2000; ++i) loop.turn();
   const std::size_t events_before = loop.events();
   std::size_t tokens = 0;
@@ -87,7 +92,30 @@ void decode(benchmark::State& state) {
   state.counters["rows_per_step"] =
       static_cast<double>(tokens) / static_cast<double>(std::max<std::int64_t>(1, state.iterations()));
 }
+
+void decode(benchmark::State& state) {
+  const auto sequences = static_cast<std::uint32_t>(state.range(1));
+  Loop loop(static_cast<std::uint32_t>(state.range(0)), sequences, sequences);
+  measure(state, loop);
+}
 BENCHMARK(decode)->ArgNames({"nodes", "sequences"})->ArgsProduct({{4, 32, 200}, {1, 64, 256}});
+
+// One sequence moves; the steps of the others do not come back. With a stage for each, every step has one row.
+void decode_beside_still_ones(benchmark::State& state) {
+  const auto sequences = static_cast<std::uint32_t>(state.range(0));
+  Loop loop(256, sequences, sequences);
+  if (loop.steps_under_way() != sequences) return state.SkipWithError("not every sequence has a step of its own");
+  loop.hold_all_steps_but_one();
+  measure(state, loop);
+}
+BENCHMARK(decode_beside_still_ones)->ArgName("sequences")->Arg(1)->Arg(64)->Arg(256);
+
+// One sequence moves; the others wait to be admitted.
+void decode_beside_waiting_ones(benchmark::State& state) {
+  Loop loop(4, static_cast<std::uint32_t>(state.range(0)), 1);
+  measure(state, loop);
+}
+BENCHMARK(decode_beside_waiting_ones)->ArgName("sequences")->Arg(1)->Arg(64)->Arg(256);
 
 void make_plan(benchmark::State& state) {
   std::vector<plan::NodeProfile> nodes;

@@ -2,35 +2,24 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import tempfile
-import re
 import time
 
-from common import BIN, free_port
-
-
-class Link:
-    """A bad network to a port of this machine (tests/support/link_shaper.h). `port` is its near end."""
-
-    def __init__(self, port, shape):
-        self.process = subprocess.Popen([os.path.join(BIN, "shoal-link-shaper"), "--to", f"127.0.0.1:{port}", *shape],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
+import processes
+from common import free_port
+from links import Link
 
 
 class Shoal:
-    """`shape`: arguments of a Link that stands before the coordinator and before each node."""
+    """Nodes cut their shards from the model's file. With `shape` (links.py) a Link stands before the coordinator and before
+    each node; it gets its shape when all stages are loaded."""
 
-    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB", shape=()):
+    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB", shape=None):
         self.binary, self.model, self.nodes = binary, model, nodes
         self.serve_args, self.threads, self.memory = list(serve_args), threads, memory
-        self.shape, self.links = list(shape), []
+        self.shape, self.links = shape, []
         self.processes = []
 
     def __enter__(self):
@@ -44,9 +33,9 @@ class Shoal:
         return self
 
     def _spawn(self, name, arguments):
-        log = open(os.path.join(self.directory.name, name + ".log"), "w")
-        process = subprocess.Popen([self.binary, *arguments, "--until-stdin-closes"], stdin=subprocess.PIPE,
-                                   stdout=subprocess.DEVNULL, stderr=log)
+        with open(os.path.join(self.directory.name, name + ".log"), "w") as log:
+            process = processes.start([self.binary, *arguments, "--until-stdin-closes"], stdin=subprocess.PIPE,
+                                      stdout=subprocess.DEVNULL, stderr=log)
         self.processes.append(process)
         return process
 
@@ -61,18 +50,20 @@ class Shoal:
             link, addresses = self._addresses(self.post("/shoal/v1/tokens", {"ttl_seconds": 600})["link"])
             self._spawn(f"node-{i + 1}", [
                 "join", link, "--name", f"node-{i + 1}", "--memory", self.memory, "--threads", str(self.threads),
-                *addresses, "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
-        self._until(lambda: self.status()["state"] == "serving", 300)
+                "--model", self.model, *addresses, "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
+        self._until(lambda: self.status()["state"] == "serving", 600)
+        for link in self.links:
+            link.reshape(self.shape)
 
     def _addresses(self, link):
-        """The join link and the addresses of a node: as they are, or through shaped links."""
+        """The join link and the addresses of a node: as they are, or through links."""
         if not self.shape:
             return link, ["--listen", "127.0.0.1:0"]
         if not self.links:
             coordinator = int(re.search(r"//127\.0\.0\.1:(\d+)", link).group(1))
-            self.links.append(Link(coordinator, self.shape))
+            self.links.append(Link(coordinator))
         port = free_port()
-        self.links.append(Link(port, self.shape))
+        self.links.append(Link(port))
         return (re.sub(r"//127\.0\.0\.1:\d+", f"//127.0.0.1:{self.links[0].port}", link),
                 ["--listen", f"127.0.0.1:{port}", "--announce", f"127.0.0.1:{self.links[-1].port}"])
 
@@ -81,11 +72,25 @@ class Shoal:
         while time.monotonic() < deadline:
             for process in self.processes:
                 if process.poll() is not None:
-                    raise RuntimeError("a process of the shoal ended early: " + " ".join(process.args))
+                    raise RuntimeError(f"a process of the shoal ended early: {' '.join(process.args)}{self._last_words()}")
             if condition():
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the shoal was not ready within {seconds} s")
+
+    def _last_words(self):
+        words = ""
+        for name in sorted(os.listdir(self.directory.name)):
+            if name.endswith(".log"):
+                with open(os.path.join(self.directory.name, name)) as file:
+                    words += "".join(f"\n{name}: {line}" for line in file.read().splitlines()[-3:])
+        return words
+
+    def named_processes(self):
+        """The coordinator's, and the stages' in the order of the pipeline."""
+        nodes = {f"node-{i + 1}": process for i, process in enumerate(self.processes[1:])}
+        return {"coordinator": self.processes[0]} | {
+            f"stage-{i + 1}": nodes[stage["node_name"]] for i, stage in enumerate(self.status()["plan"]["stages"])}
 
     def request(self, method, path, body=None):
         host, port = self.api["api"].rsplit(":", 1)
@@ -113,14 +118,7 @@ class Shoal:
         return self.post("/v1/completions", {"prompt": prompt_tokens, "max_tokens": max_tokens, "temperature": 0, **sampling})
 
     def __exit__(self, *_):
-        for process in self.processes:
-            process.stdin.close()
-        for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        processes.end(self.processes)
         for link in self.links:
             link.close()
         self.directory.cleanup()

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
-"""make bench: Shoal beside llama.cpp in one run, on one machine, with one model.
+"""make bench-spine: what Shoal costs in itself, on one machine, with models of random weights.
 
-Decode and prefill of one stream for the whole model (llama-bench, one thread), llama.cpp's RPC over two servers of one
-thread, and Shoal over two nodes of one thread, in turns, so that a busy moment hits all of them; medians and ratios.
-Besides: what a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four
-takes of a core (bench/results/spine.md, .json), what exactness costs per quantisation (exactness.md, .json), what
-drafts bring (drafts.md, .json), and what it brings to find a prompt's beginning in the KV (prefixes.md, .json).
+What a hop costs, what a node's process takes beyond weights, KV and compute buffers, what an idle shoal of four takes of a
+core (bench/results/overhead.md, .json), what exactness costs per quantisation (exactness.md), and what it brings to find a
+prompt's beginning in the KV (prefixes.md). How fast Shoal is beside llama.cpp: bench.py.
 """
 import argparse
 import datetime
@@ -14,8 +12,10 @@ import re
 import statistics
 import time
 
-from common import BIN, PLAIN, cpu_seconds, headed, machine, model, prompt, say, write
-from llama_cpp import RpcServers, llama_bench, llama_source, llama_tools
+import processes
+from common import BIN, PLAIN, headed, machine, model, prompt, say, write
+from llama_cpp import llama_source
+from processes import cpu_seconds
 from shoal_process import Shoal
 
 TYPES = ["Q4_0", "Q4_K_M", "Q5_K", "Q6_K", "Q8_0", "F16"]
@@ -52,46 +52,9 @@ def measure_memory(shoal):
 def measure_idle(shoal, seconds=20):
     """Share of one core that all processes of a shoal take that has nothing to do."""
     time.sleep(3)  # until the links that carried the last steps doze
-    start, used = time.monotonic(), cpu_seconds(shoal.processes)
+    start, used = time.monotonic(), sum(map(cpu_seconds, shoal.processes))
     time.sleep(seconds)
-    return (cpu_seconds(shoal.processes) - used) / (time.monotonic() - start)
-
-
-def repeating(tokens, seed):
-    """A prompt that says a phrase of twelve tokens again and again."""
-    phrase = prompt(12, seed)
-    return [phrase[i % len(phrase)] for i in range(tokens)]
-
-
-def drafts(rounds):
-    """Decode with and without drafts in turns. Random weights hardly go on with what the prompt repeats, so this shows what
-    drafts cost where they find little; what they bring to text that does repeat itself needs a model that writes it."""
-    gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
-    texts = {"greedy": {"temperature": 0}, "sampled at temperature 2": {"temperature": 2, "seed": 1}}
-    speeds = {(text, on): [] for text in texts for on in (8, 0)}
-    accepted = {text: [0, 0] for text in texts}
-    shoals = {on: Shoal(os.path.join(BIN, "shoal"), gguf, 2, ["--context", "1024", "--prefix-cache", "off", "--draft-tokens", str(on)])
-              for on in (8, 0)}
-    with shoals[8], shoals[0]:
-        for i in range(rounds):
-            for text, sampling in texts.items():
-                answers = {}
-                for on, shoal in shoals.items():
-                    before = shoal.status()
-                    answer = shoal.complete(repeating(48, i), 2 * DECODE_TOKENS, **sampling)
-                    after = shoal.status()
-                    answers[on] = answer["choices"][0]["text"]
-                    tokens = answer["usage"]["completion_tokens"]
-                    speeds[text, on].append((tokens - 1) / answer["timings"]["answer_ms"] * 1000)
-                    if on:
-                        accepted[text][0] += after["drafts_accepted"] - before["drafts_accepted"]
-                        accepted[text][1] += after["drafts_sent"] - before["drafts_sent"]
-                if answers[8] != answers[0]:
-                    raise RuntimeError("drafts changed an answer")
-                say(f"round {i + 1}, {text}: {speeds[text, 8][-1]:.1f} with drafts, {speeds[text, 0][-1]:.1f} without")
-    return [{"text": text, "with_drafts": statistics.median(speeds[text, 8]),
-             "without": statistics.median(speeds[text, 0]), "accepted": accepted[text][0], "sent": accepted[text][1]}
-            for text in texts]
+    return (sum(map(cpu_seconds, shoal.processes)) - used) / (time.monotonic() - start)
 
 
 def prefixes(rounds):
@@ -134,42 +97,23 @@ def exactness_costs(rounds):
     return rows
 
 
-def spine(tools, rounds):
+def overhead(rounds):
+    """What a shoal costs beside computing: a hop, a node's memory, and doing nothing."""
     gguf = model("llama-1.1b-q4_0", "--preset", "llama-1.1b")
-    columns = {"whole": [], "rpc": [], "shoal": []}
-    hops = []
     with Shoal(os.path.join(BIN, "shoal"), gguf, 2, PLAIN) as shoal:
         shoal.complete(prompt(8, 99), 8)
-        exactness = shoal.status()["exactness"]
-        for i in range(rounds):
-            columns["whole"].append(llama_bench(tools, gguf, PREFILL_TOKENS, DECODE_TOKENS))
-            with RpcServers(tools, 2) as servers:
-                columns["rpc"].append(llama_bench(tools, gguf, PREFILL_TOKENS, DECODE_TOKENS, "--rpc", servers, "-ngl", "99"))
-            prefill, decode, hop_ms = measure_shoal(shoal, i)
-            columns["shoal"].append((prefill, decode))
-            hops.append(hop_ms)
-            say(f"round {i + 1}: " + ", ".join(f"{k} {v[-1][0]:.1f}/{v[-1][1]:.1f}" for k, v in columns.items()),
-                f"hop {hop_ms:.3f} ms")
-        memory = measure_memory(shoal)
+        runs = [measure_shoal(shoal, i) for i in range(rounds)]
+        exactness, memory = shoal.status()["exactness"], measure_memory(shoal)
     with Shoal(os.path.join(BIN, "shoal"), gguf, 4, PLAIN) as shoal:
         shoal.complete(prompt(8, 99), 8)
         idle = measure_idle(shoal)
     return {"model": "llama-1.1b, Q4_0, random weights", "exactness": exactness,
-            "prefill": {k: statistics.median(r[0] for r in v) for k, v in columns.items()},
-            "decode": {k: statistics.median(r[1] for r in v) for k, v in columns.items()},
-            "hop_ms": statistics.median(hops), "memory_beyond_bytes": memory, "idle_core_share": idle}
+            "hop_ms": statistics.median(hop_ms for _, _, hop_ms in runs), "memory_beyond_bytes": memory, "idle_core_share": idle}
 
 
-def spine_page(result):
-    p, d = result["prefill"], result["decode"]
-    return headed("The spine beside llama.cpp", result) + [
-        f"{result['model']}; the three in turns within a round.", "",
-        "| | prefill of 128, tokens/s | decode of one stream, tokens/s |", "|---|---|---|",
-        f"| llama.cpp, whole model, 1 thread | {p['whole']:.1f} | {d['whole']:.1f} |",
-        f"| llama.cpp RPC, 2 servers of 1 thread | {p['rpc']:.1f} | {d['rpc']:.1f} |",
-        f"| Shoal, 2 nodes of 1 thread | {p['shoal']:.1f} | {d['shoal']:.1f} |",
-        f"| Shoal / whole | {p['shoal'] / p['whole']:.2f} | {d['shoal'] / d['whole']:.2f} |",
-        f"| Shoal / RPC | {p['shoal'] / p['rpc']:.2f} | {d['shoal'] / d['rpc']:.2f} |", "",
+def overhead_page(result):
+    return headed("What a shoal costs beside computing", result) + [
+        f"{result['model']}, nodes of one thread; two for the hop and the memory, four for idling.", "",
         f"Shoal's answers in this run: {result['exactness']}.", "",
         f"- A hop (coordinator, wire, scheduler; TLS on loopback) costs {result['hop_ms']:.3f} ms a token.",
         "- A node's process beyond weights, KV and compute buffers (PSS): " +
@@ -190,16 +134,6 @@ def exactness_page(result):
     return lines
 
 
-def drafts_page(result):
-    lines = headed("What drafts bring", result) + [
-        "The 1.1B shape in Q4_0, random weights, two nodes of one thread; `--draft-tokens 8` against `0` in turns, the same answers.", "",
-        "| after a prompt that repeats itself | with drafts, tokens/s | without | ratio | drafts right |", "|---|---|---|---|---|"]
-    for r in result["texts"]:
-        lines.append(f"| {r['text']} | {r['with_drafts']:.1f} | {r['without']:.1f} | {r['with_drafts'] / r['without']:.2f} | "
-                     f"{r['accepted']} of {r['sent']} |")
-    return lines
-
-
 def prefixes_page(result):
     lines = headed("What it brings to find a prompt's beginning in the KV", result) + [
         "The 1.1B shape in Q4_0, random weights, two nodes of one thread; prompts of 512 tokens.", "",
@@ -209,20 +143,23 @@ def prefixes_page(result):
     return lines
 
 
+TABLES = {
+    "overhead": (overhead, overhead_page),
+    "exactness": (lambda rounds: {"types": exactness_costs(rounds)}, exactness_page),
+    "prefixes": (lambda rounds: {"prompts": prefixes(rounds)}, prefixes_page),
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["spine", "exactness", "drafts", "prefixes"], help="one of the tables")
+    parser.add_argument("--only", choices=TABLES, help="one of the tables")
     options = parser.parse_args()
+    processes.unwind_on_signals()
     about = {"date": datetime.date.today().isoformat(), "machine": machine(), "rounds": options.rounds}
-    if options.only in (None, "spine"):
-        write("spine", about | spine(llama_tools(), options.rounds), spine_page)
-    if options.only in (None, "exactness"):
-        write("exactness", about | {"types": exactness_costs(options.rounds)}, exactness_page)
-    if options.only in (None, "drafts"):
-        write("drafts", about | {"texts": drafts(options.rounds)}, drafts_page)
-    if options.only in (None, "prefixes"):
-        write("prefixes", about | {"prompts": prefixes(options.rounds)}, prefixes_page)
+    for name in [options.only] if options.only else TABLES:
+        measured, page = TABLES[name]
+        write(name, about | measured(options.rounds), page)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 // came.
 //
 // Each direction of the link delays every byte by `delay` and up to `jitter` more, keeps their order, and serves all
-// connections from one rate. It can stall (nothing moves), be cut (connections end, new ones too) and resume. Holds at
-// most kQueueBytesMax a direction and connection: beyond that the sender's own TCP waits. Runs on the io_context's
-// thread.
+// connections from one rate. It can get another shape, stall (nothing moves), be cut (connections end, new ones too)
+// and resume. Holds at most kQueueBytesMax a direction and connection: beyond that the sender's own TCP waits. Runs on
+// the io_context's thread.
 #pragma once
 
 #include <chrono>
@@ -38,6 +38,7 @@ class LinkShaper : public std::enable_shared_from_this<LinkShaper> {
   void start();
 
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void reshape(LinkShape shape) { shape_ = shape; }  // of what comes from now on
   void stall() { stalled_ = true; }
   void cut();
   void resume();
@@ -52,7 +53,7 @@ class LinkShaper : public std::enable_shared_from_this<LinkShaper> {
   boost::asio::io_context& io_;
   boost::asio::ip::tcp::acceptor acceptor_;
   const boost::asio::ip::tcp::endpoint to_;
-  const LinkShape shape_;
+  LinkShape shape_;
   SplitMix64 random_;
   Clock::time_point wire_free_[kWays] = {};  // when the last byte given to the wire has left it
   bool stalled_ = false, cut_ = false;

@@ -1,8 +1,12 @@
 // shoal-link-shaper --listen 127.0.0.1:0 --to HOST:PORT [--delay-ms 2] [--jitter-ms 1] [--rate-mbit 100]
-// Prints the port it listens on. Takes `stall`, `cut` and `resume`, a line each, on standard input, and ends when that
-// ends.
+// Prints the port it listens on. Takes `stall`, `cut`, `resume` and `shape DELAY_MS JITTER_MS RATE_MBIT`, a line each,
+// on standard input, and ends when that ends.
 #include <unistd.h>
+
+#include <algorithm>
 #include <iostream>
+#include <optional>
+#include <sstream>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +26,20 @@ asio::ip::tcp::endpoint numeric(const std::string& text) {
   return {asio::ip::make_address(endpoint->host), endpoint->port};
 }
 
+shoal::tests::LinkShape shape_of(double delay_ms, double jitter_ms, double rate_mbit) {
+  const auto us = [](double ms) { return std::chrono::microseconds(static_cast<std::int64_t>(ms * 1000)); };
+  return {us(delay_ms), us(jitter_ms), rate_mbit * 1e6};
+}
+
+std::optional<shoal::tests::LinkShape> new_shape(const std::string& command) {
+  std::istringstream words(command);
+  std::string verb;
+  double delay_ms = -1, jitter_ms = -1, rate_mbit = -1;
+  words >> verb >> delay_ms >> jitter_ms >> rate_mbit;
+  if (verb != "shape" || !words || std::min({delay_ms, jitter_ms, rate_mbit}) < 0) return std::nullopt;
+  return shape_of(delay_ms, jitter_ms, rate_mbit);
+}
+
 void obey(asio::posix::stream_descriptor& input, std::string& line, shoal::tests::LinkShaper& shaper) {
   asio::async_read_until(input, asio::dynamic_buffer(line, 4096), '\n',
                          [&](boost::system::error_code error, std::size_t size) {
@@ -34,6 +52,8 @@ void obey(asio::posix::stream_descriptor& input, std::string& line, shoal::tests
                              shaper.cut();
                            else if (command == "resume")
                              shaper.resume();
+                           else if (const auto shape = new_shape(command))
+                             shaper.reshape(*shape);
                            else
                              std::cerr << "shoal-link-shaper: unknown command: " << command << "\n";
                            obey(input, line, shaper);
@@ -53,10 +73,9 @@ int main(int argc, char** argv) {
   app.add_option("--rate-mbit", rate_mbit, "each way; 0 is unlimited")->check(CLI::Range(0.0, 1e6));
   CLI11_PARSE(app, argc, argv);
   try {
-    const auto us = [](double ms) { return std::chrono::microseconds(static_cast<std::int64_t>(ms * 1000)); };
     asio::io_context io;
-    const auto shaper = std::make_shared<shoal::tests::LinkShaper>(
-        io, numeric(listen), numeric(to), shoal::tests::LinkShape{us(delay_ms), us(jitter_ms), rate_mbit * 1e6});
+    const auto shaper = std::make_shared<shoal::tests::LinkShaper>(io, numeric(listen), numeric(to),
+                                                                   shape_of(delay_ms, jitter_ms, rate_mbit));
     shaper->start();
     std::cout << shaper->port() << std::endl;
     asio::posix::stream_descriptor input(io, ::dup(STDIN_FILENO));

@@ -1,5 +1,5 @@
-// Goal: the shaped link delays what it says, carries what it is given at the rate it says, and stalls, cuts and
-// resumes.
+// Goal: the shaped link delays what it says, carries what it is given at the rate it says, takes another shape,
+// and stalls, cuts and resumes.
 #include "support/link_shaper.h"
 
 #include <optional>
@@ -74,6 +74,17 @@ TEST_F(LinkShaperTest, DelaysEachWay) {
     ASSERT_TRUE(run_until([&] { return arrived(sender_) == 1; }));
     EXPECT_GE(Clock::now() - begin, milliseconds(40));
   }
+}
+
+TEST_F(LinkShaperTest, TakesAnotherShapeWhileItIsUsed) {
+  make({});
+  sender_.write_some(asio::buffer("x", 1));
+  ASSERT_TRUE(run_until([&] { return arrived(receiver_) == 1; }));
+  shaper_->reshape({.delay = milliseconds(20)});
+  const auto begin = Clock::now();
+  sender_.write_some(asio::buffer("y", 1));
+  ASSERT_TRUE(run_until([&] { return arrived(receiver_) == 1; }));
+  EXPECT_GE(Clock::now() - begin, milliseconds(20));
 }
 
 TEST_F(LinkShaperTest, KeepsItsRateAndTheOrderOfBytes) {

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""make bench, make bench-full: one model over several machines of one thread, beside llama.cpp, in one run.
+
+Systems: the whole model in llama.cpp, llama.cpp's RPC, Shoal; links of several kinds. Prefill, decode of several streams,
+first token, CPU seconds and peak memory of every process (cells.py); what lookup speculation brings (drafts.py); how the
+scheduler's cost grows (scaling.py); the floors (floors.py). Writes bench/results/bench.md, .json and .svg (quick) or
+bench-full.* after every round, so that a run that was broken off leaves what it has.
+"""
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import common
+import drafts
+import scaling
+from cells import SHORT_PROMPT, Cell, Work, measure
+from chart import chart
+from common import CACHE, ROOT, machine, model, result_path, say, write
+from links import SHAPES
+from llama_cpp import llama_tools
+from processes import unwind_on_signals
+from report import page
+
+QUICK_CELLS = (Cell("whole"), Cell("rpc", 2), Cell("shoal", 2), Cell("rpc", 4, "2 ms each way"), Cell("shoal", 4, "2 ms each way"))
+FULL_CELLS = (Cell("whole"), *(Cell(system, nodes, link) for link in SHAPES for nodes in (2, 4) for system in ("rpc", "shoal")))
+MODELS = {  # name: (how to make it, what it is)
+    "llama-1.1b": (("--preset", "llama-1.1b"), "1.1B Llama shape, Q4_0, random weights"),
+    "llama2-7b": (("--preset", "llama2-7b"), "7B Llama-2 shape, Q4_0, random weights"),
+    "tiny": (("--preset", "tiny"), "a tiny model"),
+}
+FORMS = {
+    "quick": {"rounds": 3, "cells": QUICK_CELLS, "work": {"llama-1.1b": Work((128, 512), (1, 8), 32)},
+              "drafts": {"rounds": 2, "tokens": 96, "texts": 1}, "scaling": {"repetitions": 1}},
+    "full": {"rounds": 5, "cells": FULL_CELLS, "work": {"llama-1.1b": Work((128, 512), (1, 2, 4, 8, 16), 32),
+                                                       "llama2-7b": Work((128, 512), (1, 2, 4, 8, 16), 8)},
+             "drafts": {"rounds": 5, "tokens": 128, "texts": 3}, "scaling": {"repetitions": 5}},
+    # All cells, to see that they work; its numbers mean nothing.
+    "trial": {"rounds": 1, "cells": FULL_CELLS, "work": {"tiny": Work((128, 512), (1, 2, 8), 8)},
+              "drafts": {"rounds": 1, "tokens": 16, "texts": 1}, "scaling": {"repetitions": 1}},
+}
+# The whole model in llama.cpp has the file mapped and its weights repacked.
+MEMORY_OF_FILE = 2.3
+
+
+def commit():
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if git("status", "--porcelain", "-uno") else "")
+
+
+def made(name):
+    """The model's file; SystemExit when this machine has no room to measure it."""
+    gguf = model(f"{name}-q4_0", *MODELS[name][0])
+    needed = MEMORY_OF_FILE * os.path.getsize(gguf)
+    with open("/proc/meminfo") as file:
+        available = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    if available < needed:
+        sys.exit(f"bench: {name} needs {needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} are available: "
+                 "free some, or leave it out with --models")
+    if shutil.disk_usage(CACHE).free < 2 * os.path.getsize(gguf):
+        sys.exit(f"bench: {name} needs room on disk for its shards, {2 * os.path.getsize(gguf) / 2**30:.1f} GiB")
+    return gguf
+
+
+def file_name(form):
+    return "bench" if form == "quick" else f"bench-{form}"
+
+
+def store(result):
+    result = json.loads(json.dumps(result))  # as it reads from the file: keys are text
+    name = file_name(result["form"])
+    write(name, result, page, quiet=True)
+    with open(result_path(name + ".svg"), "w") as file:
+        file.write(chart(result))
+    return name
+
+
+def measured_before(form):
+    """What an earlier run of this form left: models and drafts that this one does not measure stay, with their dates."""
+    try:
+        with open(result_path(file_name(form) + ".json")) as file:
+            return json.load(file)
+    except OSError:
+        return {}
+
+
+def compare(result, name, form, rounds, tools):
+    gguf, work = made(name), form["work"][name]
+    cells = [{"system": c.system, "nodes": c.nodes, "link": c.link, "name": c.name(), "runs": []} for c in form["cells"]]
+    about = {"about": MODELS[name][1], "date": datetime.date.today().isoformat(), "commit": commit(), "cells": cells,
+             "work": {"prompts": work.prompts, "streams": work.streams, "decode_tokens": work.decode_tokens,
+                      "short_prompt": SHORT_PROMPT}}
+    for i in range(rounds):
+        runs = []
+        for cell in form["cells"]:
+            runs.append(measure(cell, tools, gguf, work, i))
+            say(f"{name}, round {i + 1} of {rounds}, {cell.name()}, {cell.link}: {runs[-1]['cell_s']:.0f} s,",
+                ", ".join(f"{what} {key}: {v:.1f}" for what in ("prefill", "decode") for key, v in runs[-1][what].items()))
+        for found, run in zip(cells, runs):
+            found["runs"].append(run)
+        result["models"][name] = about | {"rounds": i + 1}
+        store(result)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--form", choices=FORMS, default="quick", help="full takes hours; trial only shows that all works")
+    parser.add_argument("--rounds", type=int, help="default: 3, of the full form 5")
+    parser.add_argument("--models", nargs="+", choices=MODELS, help="default: all of the form")
+    parser.add_argument("--out", default=common.RESULTS, help="where the pages go (default: bench/results)")
+    parser.add_argument("--parts", nargs="+", choices=["table", "drafts", "scheduler"], default=["table", "drafts", "scheduler"],
+                        help="default: all")
+    options = parser.parse_args()
+    unwind_on_signals()
+    common.RESULTS = os.path.abspath(options.out)
+    start, name = time.monotonic(), options.form
+    form = FORMS[name]
+    before = measured_before(name)
+    result = {"form": name, "machine": machine(), "models": before.get("models", {}), "drafts": before.get("drafts")}
+    if "scheduler" in options.parts:
+        scaling.run(**form["scaling"])
+    if "table" in options.parts:
+        for chosen in options.models or form["work"]:
+            if chosen not in form["work"]:
+                sys.exit(f"bench: the {name} form does not measure {chosen}; it measures {', '.join(form['work'])}")
+            compare(result, chosen, form, options.rounds or form["rounds"], llama_tools())
+    if "drafts" in options.parts:
+        result["drafts"] = {"date": datetime.date.today().isoformat(), "commit": commit()} | drafts.run(
+            **form["drafts"] | ({"rounds": options.rounds} if options.rounds else {}))
+    written = store(result)
+    say(f"{(time.monotonic() - start) / 60:.1f} minutes; {result_path(written)}.md, .json, .svg")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
