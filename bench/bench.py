@@ -26,7 +26,8 @@ from llama_cpp import llama_tools
 from processes import unwind_on_signals
 from report import page
 
-QUICK_CELLS = (Cell("whole"), Cell("rpc", 2), Cell("shoal", 2), Cell("rpc", 4, "2 ms each way"), Cell("shoal", 4, "2 ms each way"))
+FAR = "2 ms each way"
+QUICK_CELLS = (Cell("whole"), Cell("rpc", 2), Cell("shoal", 2), Cell("rpc", 4, FAR), Cell("shoal", 4, FAR))
 FULL_CELLS = (Cell("whole"), *(Cell(system, nodes, link) for link in SHAPES for nodes in (2, 4) for system in ("rpc", "shoal")))
 MODELS = {  # name: (how to make it, what it is)
     "llama-1.1b": (("--preset", "llama-1.1b"), "1.1B Llama shape, Q4_0, random weights"),
@@ -89,18 +90,28 @@ def measured_before(form):
         return {}
 
 
+def measured(cell, tools, gguf, work, seed, failures):
+    """A cell that fails is measured once more, and the page tells: a run of hours should not end there."""
+    try:
+        return measure(cell, tools, gguf, work, seed)
+    except (RuntimeError, OSError) as error:
+        failures.append(f"{cell.name()}, {cell.link}, round {seed + 1}: {error}")
+        say("again:", failures[-1])
+        return measure(cell, tools, gguf, work, seed)
+
+
 def compare(result, name, form, rounds, tools):
     gguf, work = made(name), form["work"][name]
     cells = [{"system": c.system, "nodes": c.nodes, "link": c.link, "name": c.name(), "runs": []} for c in form["cells"]]
-    about = {"about": MODELS[name][1], "date": datetime.date.today().isoformat(), "commit": commit(), "cells": cells,
+    about = {"about": MODELS[name][1], "date": datetime.date.today().isoformat(), "commit": commit(), "cells": cells, "failures": [],
              "work": {"prompts": work.prompts, "streams": work.streams, "decode_tokens": work.decode_tokens,
                       "short_prompt": SHORT_PROMPT}}
     for i in range(rounds):
         runs = []
         for cell in form["cells"]:
-            runs.append(measure(cell, tools, gguf, work, i))
+            runs.append(measured(cell, tools, gguf, work, i, about["failures"]))
             say(f"{name}, round {i + 1} of {rounds}, {cell.name()}, {cell.link}: {runs[-1]['cell_s']:.0f} s,",
-                ", ".join(f"{what} {key}: {v:.1f}" for what in ("prefill", "decode") for key, v in runs[-1][what].items()))
+                ", ".join(f"{what} {n}: {v:.1f}" for what in ("prefill", "decode") for n, v in runs[-1][what].items()))
         for found, run in zip(cells, runs):
             found["runs"].append(run)
         result["models"][name] = about | {"rounds": i + 1}

@@ -4,13 +4,12 @@ The same is counted for all systems. Prefill: a prompt alone in the system, its 
 last one are there. Decode of n streams: each has a short prompt; from when all of them have their first token until the
 last of all has so many more. What came before (loading, warming up) counts for nothing, CPU seconds included.
 """
-import concurrent.futures
 import math
 import os
 import time
 from dataclasses import dataclass
 
-from common import BIN, PLAIN, prompt
+from common import BIN, PLAIN, at_once, prompt
 from links import SHAPES
 from llama_cpp import RpcServers, batched_bench
 from processes import Usage
@@ -101,8 +100,7 @@ def decode_speed(shoal, streams, tokens, seed):
         return end - answer["timings"]["answer_ms"] / 1000, end, answer["usage"]["completion_tokens"]
 
     for attempt in range(TRIES_MAX):
-        with concurrent.futures.ThreadPoolExecutor(streams) as pool:
-            answers = list(pool.map(answer_one, range(seed + 100 * attempt, seed + 100 * attempt + streams)))
+        answers = at_once(answer_one, range(seed + 100 * attempt, seed + 100 * attempt + streams))
         if all(made == tokens + 1 for _, _, made in answers):
             break  # else a random model ended its answer
     else:

@@ -20,7 +20,7 @@ def median_of(cell, what):
 
 def text(x, y, words, size=12, anchor="middle", weight="normal", colour="#222"):
     return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" '
-            f'fill="{colour}">{escape(words)}</text>')
+            f'fill="{colour}" stroke="white" stroke-width="3" paint-order="stroke">{escape(words)}</text>')
 
 
 def round_step(most):

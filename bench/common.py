@@ -1,4 +1,5 @@
 """What the benchmarks share: models, prompts, the machine's name, pages of results."""
+import concurrent.futures
 import json
 import os
 import platform
@@ -42,6 +43,19 @@ def prompt(tokens, seed):
     return [100 + (seed * 7919 + i * 7) % 20000 for i in range(tokens)]
 
 
+def at_once(function, arguments):
+    """All calls at the same time. Does not wait for them when it is interrupted: they fail when the shoal ends."""
+    pool = concurrent.futures.ThreadPoolExecutor(len(arguments))
+    try:
+        return list(pool.map(function, arguments))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def rounds_of(count):
+    return "one round" if count == 1 else f"medians of {count} rounds"
+
+
 def machine():
     with open("/proc/cpuinfo") as file:
         name = re.search(r"model name\s*:\s*(.*)", file.read())
@@ -50,7 +64,7 @@ def machine():
 
 def headed(title, result):
     return ["# " + title, "",
-            f"Measured on {result['date']}, {result['machine']}; medians of {result['rounds']} rounds.", ""]
+            f"Measured on {result['date']}, {result['machine']}; {rounds_of(result['rounds'])}.", ""]
 
 
 def result_path(file_name):

@@ -1,7 +1,8 @@
 """The page of a result of bench.py: tables, floors, what the processes used, and how it was counted."""
 import statistics
 
-from floors import accepted, cell, floors, ratio, value, verdict
+from common import rounds_of
+from floors import accepted, floors, ratio, value, verdict
 
 HOW = """How it is counted, the same for all:
 
@@ -78,16 +79,17 @@ def used(model):
         names = list(found["runs"][0]["processes"])
         cpu = {name: median(found, "processes", name, "cpu_s") for name in names}
         peak = {name: median(found, "processes", name, "peak_bytes") / 2**20 for name in names}
-        each = [", ".join(f"{name} {v:.{digits}f}" for name, v in values.items()) for values, digits in ((cpu, 1), (peak, 0))]
+        each = [", ".join(f"{name} {v:.1f}" for name, v in cpu.items()),
+                ", ".join(f"{name} {v:.0f}" for name, v in peak.items())]
         if len(names) > 1:
-            each = [f"**{sum(values.values()):.{digits}f}**: {words}" for values, digits, words in ((cpu, 1, each[0]), (peak, 0, each[1]))]
+            sums = (f"{sum(cpu.values()):.1f}", f"{sum(peak.values()):.0f}")
+            each = [f"**{total}**: {words}" for total, words in zip(sums, each)]
         lines.append(row([found["name"], "" if found["system"] == "whole" else found["link"], *each]))
     return lines
 
 
 def floor_lines(result):
-    lines = ["## Floors", "", f"Of the {result['models']['llama-1.1b']['about']} model." if "llama-1.1b" in result["models"] else "",
-             "", row(["where", "what", "floor", "found", ""]), "|---|---|---|---|---|"]
+    lines = ["## Floors", "", "Of the 1.1B model; ratios are medians of the ratios of rounds.", "", row(["where", "what", "floor", "found", ""]), "|---|---|---|---|---|"]
     for where, what, kind, floor, found, remark in floors(result):
         lines.append(row([where, what + (f" ({remark})" if remark else ""), f"{kind} {floor:.2f}", shown(found, 2),
                           verdict(kind, floor, found)]))
@@ -99,7 +101,7 @@ def draft_lines(drafts):
              f"{drafts['model']}. A prompt of {drafts['prompt_tokens']} tokens repeats a phrase; the greedy answer of "
              f"{drafts['tokens']} tokens goes on as the model's random weights have it, which with the embedding as output is "
              f"often a repetition. `--draft-tokens {drafts['drafts_max']}` against `0` in turns, the same answers, "
-             f"{drafts['rounds']} rounds ({drafts['date']}, commit {drafts['commit']}).", "",
+             f"{rounds_of(drafts['rounds'])} ({drafts['date']}, commit {drafts['commit']}).", "",
              row(["nodes", "links", "text (phrase, its number)", "drafts that came true", "with, tokens/s", "without", "ratio"]),
              "|---|---|---|---|---|---|---|"]
     for found in drafts["texts"]:
@@ -120,8 +122,9 @@ def page(result):
     for model in result["models"].values():
         minutes = sum(run["cell_s"] for found in model["cells"] for run in found["runs"]) / 60
         lines += [f"## {model['about']}", "",
-                  f"{model['date']}, commit {model['commit']}, medians of {model['rounds']} rounds, {minutes:.0f} minutes.", ""]
+                  f"{model['date']}, commit {model['commit']}, {rounds_of(model['rounds'])}, {minutes:.0f} minutes.", ""]
         lines += [*speeds(model), "", *ratios(model), "", *used(model), ""]
+        lines += [f"Measured again because it failed: {failed}." for failed in model.get("failures", [])]
     if result.get("drafts"):
         lines += draft_lines(result["drafts"])
     works = [model["work"] for model in result["models"].values()]

@@ -5,20 +5,20 @@ The scheduler alone over simulated pipelines (sched_bench), and the CPU time of 
 model, as many clients as sequences, over HTTP. Writes bench/results/scheduler.md and .json; part of make bench.
 """
 import argparse
-import concurrent.futures
 import datetime
 import json
 import os
 import subprocess
 
 import processes
-from common import BIN, PLAIN, headed, machine, model, prompt, say, write
+from common import BIN, PLAIN, at_once, headed, machine, model, prompt, say, write
 from processes import cpu_seconds
 from shoal_process import Shoal
 
 SEQUENCES, NODES = (1, 64, 256), (4, 32, 200)
 COMPUTED_AT_ONCE = 64  # what `serve --sequences` allows; more wait
 ANSWER_TOKENS, TOKENS_MIN = 64, 4096  # of one answer; of all answers of a measurement
+NOISE = 1.5
 
 
 def sched_bench(repetitions):
@@ -31,8 +31,8 @@ def sched_bench(repetitions):
             raise RuntimeError(f"{row['name']}: {row['error_message']}")
         if row["run_type"] == "iteration":
             unit = {"ns": 1, "us": 1e3, "ms": 1e6}[row["time_unit"]]
-            found.setdefault(row["run_name"], []).append(
-                {"token_ns": row.get("per_token", 0) * 1e9, "rows_a_step": row.get("rows_per_step", 0), "time_ns": row["cpu_time"] * unit})
+            found.setdefault(row["run_name"], []).append({"token_ns": row.get("per_token", 0) * 1e9, "time_ns": row["cpu_time"] * unit,
+                                                          "rows_a_step": row.get("rows_per_step", 0)})
     return {name: sorted(runs, key=lambda run: run["time_ns"])[len(runs) // 2] for name, runs in found.items()}
 
 
@@ -47,11 +47,14 @@ def coordinator_cost(repetitions):
         coordinator = shoal.named_processes()["coordinator"]
         for repetition in range(repetitions):
             for clients in SEQUENCES:
-                answers = max(clients, TOKENS_MIN // ANSWER_TOKENS)
+                def client(number):
+                    """Asks again and again until enough was asked."""
+                    first, answers = 1000 * repetition, max(clients, TOKENS_MIN // ANSWER_TOKENS)
+                    seeds = range(first + number, first + answers, clients)
+                    return sum(shoal.complete(prompt(4, seed), ANSWER_TOKENS)["usage"]["completion_tokens"] for seed in seeds)
+
                 before = cpu_seconds(coordinator)
-                with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-                    made = sum(pool.map(lambda i: shoal.complete(prompt(4, 7919 * repetition + i), ANSWER_TOKENS)["usage"]
-                                        ["completion_tokens"], range(answers)))
+                made = sum(at_once(client, range(clients)))
                 costs[clients].append((cpu_seconds(coordinator) - before) / made * 1e6)
                 say(f"coordinator, {clients} clients: {costs[clients][-1]:.0f} us of CPU a token, {made} tokens")
     return {clients: sorted(runs)[len(runs) // 2] for clients, runs in costs.items()}
@@ -73,8 +76,8 @@ def page(result):
         lines.append(f"| {sequences} live | " + " | ".join(f"{c['token_ns']:.0f} ({c['rows_a_step']:.1f})" for c in cells) + " |")
     most = max(s[f"decode/nodes:{n}/sequences:{q}"]["token_ns"] for n in NODES for q in SEQUENCES)
     base = token_ns(f"decode/nodes:{NODES[0]}/sequences:1")
-    lines += ["", f"Not worse than linear in rows: a row costs at most {most / base:.2f} times what it costs with one sequence "
-              f"over {NODES[0]} nodes.", "",
+    lines += ["", f"A row costs at most {most / base:.2f} times what it costs with one sequence over {NODES[0]} nodes"
+              f" ({'no worse than' if most / base < NOISE else 'worse than'} linear in rows, {NOISE} allowed for noise).", "",
               "Beside sequences that do not move, one that does; nanoseconds a token:", "",
               "| live sequences | the others in steps that do not come back (256 nodes) | the others wait for a place (4 nodes) |",
               "|---|---|---|"]
