@@ -24,6 +24,9 @@ void add_shape_options(CLI::App& app, ModelOptions& options) {
   app.add_option("--window", options.window, "gemma3: tokens a windowed layer sees");
   app.add_option("--type", options.type,
                  "F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL, IQ4_XS, Q4_K, Q5_K, Q6_K, or the mixes Q4_K_M, Q5_K_M");
+  app.add_option("--later-gain", options.later_gain,
+                 "what layers from the third on add; with 0.1, --layers 2 of the same seed makes a draft model for it")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--tied", options.tied, "the output is the embedding");
   app.add_flag("--rotary-factors", options.rotary_factors, "llama, phi3: with the tensors that scale rotation");
 }

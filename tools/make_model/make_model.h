@@ -30,6 +30,7 @@ struct ModelOptions {
   std::string type = "Q4_0";   // F32, F16, Q4_0, Q4_1, Q5_0, Q8_0, IQ4_NL, IQ4_XS, Q4_K, Q5_K, Q6_K: all matrices; or a
                                // mix by llama.cpp's recipe: Q4_K_M, Q5_K_M
   bool tied = false;           // no output.weight (always so for gemma3)
+  double later_gain = 1;  // what layers from the third on add: with little, a model of the first two guesses this one
   bool rotary_factors = false;       // rope_freqs.weight (llama), rope_factors_*.weight (phi3)
   std::filesystem::path vocabulary;  // a GGUF whose tokenizer.* keys are taken over
   std::string chat_template;         // replaces the vocabulary's own where not empty

@@ -81,6 +81,7 @@ class Shapes {
   void vector(std::string name, std::int64_t length, float center = 1) {
     result_.push_back({std::move(name), {length}, GGML_TYPE_F32, center, 0.1f * center});
   }
+  double added() const { return layer_ < 2 ? 1 : options_.later_gain; }
   std::string in_layer(std::string_view rest) const { return fmt::format("blk.{}.{}", layer_, rest); }
 
   void rotary() {
@@ -114,7 +115,7 @@ class Shapes {
       matrix(in_layer("attn_k.weight"), {width_, keys_});
       matrix(in_layer("attn_v.weight"), {width_, keys_}, Role::kSensitive);
     }
-    matrix(in_layer("attn_output.weight"), {queries_, width_});
+    matrix(in_layer("attn_output.weight"), {queries_, width_}, Role::kPlain, added());
     if (is("olmoe")) {  // over all heads at once
       vector(in_layer("attn_q_norm.weight"), queries_);
       vector(in_layer("attn_k_norm.weight"), keys_);
@@ -127,7 +128,7 @@ class Shapes {
     std::int64_t inner = options_.feed_forward;
     if (!is("phi3")) matrix(in_layer("ffn_gate.weight"), {width_, inner});
     matrix(in_layer("ffn_up.weight"), {width_, is("phi3") ? 2 * inner : inner});
-    matrix(in_layer("ffn_down.weight"), {inner, width_}, Role::kSensitive);
+    matrix(in_layer("ffn_down.weight"), {inner, width_}, Role::kSensitive, added());
   }
   void mixture() {
     std::int64_t inner = options_.feed_forward, experts = options_.experts;
@@ -136,7 +137,7 @@ class Shapes {
     result_.push_back(std::move(router));
     matrix(in_layer("ffn_gate_exps.weight"), {width_, inner, experts});
     matrix(in_layer("ffn_up_exps.weight"), {width_, inner, experts});
-    matrix(in_layer("ffn_down_exps.weight"), {inner, width_, experts}, Role::kSensitive);
+    matrix(in_layer("ffn_down_exps.weight"), {inner, width_, experts}, Role::kSensitive, added());
   }
 
   const ModelOptions& options_;
