@@ -21,8 +21,9 @@ constexpr std::uint32_t kVocabulary = 3;  // text that repeats itself: drafts th
 constexpr std::size_t kNodes = 5;
 constexpr std::size_t kEventsMax = 2000;
 
-Limits limits() {
+Limits limits(bool draft_model) {
   Limits limits;
+  limits.draft_model = draft_model;
   limits.settings.context_tokens_max = 24;
   limits.settings.sequences_max = 3;
   limits.settings.kv_tokens_total = 60;
@@ -43,10 +44,14 @@ plan::ModelShape shape() {
 
 class World {
  public:
-  World() : scheduler_(shape(), limits()), checker_(kLayers, limits(), kVocabulary) { checker_.allow_step_errors(); }
+  explicit World(bool draft_model)
+      : scheduler_(shape(), limits(draft_model)), checker_(kLayers, limits(draft_model), kVocabulary) {
+    checker_.allow_step_errors();
+  }
 
   void happen(std::uint8_t what, std::uint8_t which) {
     now_ += Duration(which * 1000);
+    if (what >= 240) return drafted(which);
     using Make = void (World::*)(std::uint8_t);
     static constexpr Make kMakes[] = {&World::join,   &World::lose,   &World::ready,   &World::stage_fails,
                                       &World::done,   &World::done,   &World::done,    &World::step_fails,
@@ -63,6 +68,7 @@ class World {
     for (const Action& action : actions) {
       if (const auto* load = std::get_if<LoadStage>(&action)) stages_.push_back(load->stage);
       if (const auto* step = std::get_if<SendStep>(&action)) steps_.push_back(*step);
+      if (const auto* ask = std::get_if<AskDrafts>(&action); ask && ask->ask > 0) ask_ = *ask;
     }
     if (checker_.violations().empty()) return;
     std::fprintf(stderr, "%s\n", checker_.violations().front().c_str());
@@ -103,9 +109,24 @@ class World {
       const auto& [prompt, answer] = answers_.at(of.rows[i].request);
       const std::size_t at = of.rows[i].position + 1 - prompt;
       const bool ends = at >= answer.tokens.size();
-      return std::optional(ChosenToken{ends ? 0 : answer.tokens[at], ends});
+      return ChosenToken{ends ? 0 : answer.tokens[at], ends};
     };
-    for (TokenSampled& sampled : sample_rows(of.epoch, of.step, of.rows, choose)) tell(std::move(sampled));
+    const auto is_newest = [&](std::size_t i) { return checker_.is_newest(of.rows[i]); };
+    for (TokenSampled& sampled : sample_rows(of.epoch, of.step, of.rows, is_newest, choose)) tell(std::move(sampled));
+  }
+  // Right guesses, wrong ones, too many, for a request that is not there, to an old question.
+  void drafted(std::uint8_t which) {
+    Drafted drafted{ask_.ask - (which == 255 ? 1 : 0), {}, Duration(which * 100)};
+    for (const AskDrafts::Text& text : ask_.texts) {
+      Drafted::Guess guess{text.request + (which == 254 ? 1 : 0), {}};
+      const std::size_t known = text.from + text.tokens.size();
+      for (std::uint32_t i = 0; i < text.count + (which == 253 ? 1 : 0); ++i) {
+        const auto right = checker_.right_token(text.request, known + i);
+        guess.tokens.push_back(right && i < which % 8u ? *right : static_cast<Token>(which % kVocabulary));
+      }
+      drafted.guesses.push_back(std::move(guess));
+    }
+    tell(drafted);
   }
   void step_fails(std::uint8_t which) {
     const SendStep of = step(which);
@@ -116,7 +137,7 @@ class World {
     arrived.request = which == 0 ? 0 : ++requests_;
     arrived.prompt.assign(which % 27, which);
     arrived.tokens_max = which % 9;
-    const std::size_t context = limits().settings.context_tokens_max;
+    const std::size_t context = limits(false).settings.context_tokens_max;
     if (!arrived.prompt.empty() && arrived.prompt.size() < context && arrived.tokens_max > 0) {
       const auto most = std::min<std::size_t>(arrived.tokens_max, context - arrived.prompt.size());
       answers_[arrived.request] = {
@@ -139,6 +160,7 @@ class World {
   Time now_;
   std::vector<StageId> stages_;
   std::vector<SendStep> steps_;
+  AskDrafts ask_;
   std::uint64_t requests_ = 0;
   std::map<std::uint64_t, std::pair<std::size_t, sim::Answer>> answers_;  // with the prompt's length
 };
@@ -147,7 +169,7 @@ class World {
 }  // namespace shoal
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  shoal::World world;
+  shoal::World world(size > 0 && data[size - 1] % 2 == 1);
   for (std::size_t i = 0; i + 1 < size && i / 2 < shoal::kEventsMax; i += 2) world.happen(data[i], data[i + 1]);
   return 0;
 }

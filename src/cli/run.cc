@@ -147,6 +147,8 @@ Status run(const Options& options) {
   coordinator_options.name = "shoal run";
   coordinator_options.cluster = {"127.0.0.1", 0};
   options.settings.apply_to(coordinator_options.limits);
+  SHOAL_ASSIGN_OR_RETURN(const auto drafts, options.settings.open_draft_model(io, model->vocabulary()));
+  coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
                          coordinator::Coordinator::create(io, clock, transport, *store, *model, coordinator_options));

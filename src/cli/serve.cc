@@ -82,6 +82,8 @@ Status serve(Options options) {
   coordinator_options.name = options.name;
   coordinator_options.cluster = cluster;
   options.settings.apply_to(coordinator_options.limits);
+  SHOAL_ASSIGN_OR_RETURN(const auto drafts, options.settings.open_draft_model(io, model->vocabulary()));
+  coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;
   coordinator_options.limits.plan_wait_max = std::chrono::seconds(options.plan_wait_s);
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/stage_spec.h"
+#include "draft/draft_model.h"
 #include "sched/scheduler.h"
 
 namespace shoal::cli {
@@ -17,6 +18,8 @@ struct SettingsOptions {
   std::string kv_type = "f16";
   std::string exact = "auto";
   std::uint32_t draft_tokens = 8;
+  std::string draft_model;
+  std::uint32_t draft_threads = 1;
   std::string prefix_cache = "on";
 
   void add_to(CLI::App& app) {
@@ -39,6 +42,12 @@ struct SettingsOptions {
                    "Most tokens guessed ahead where text repeats itself and it pays; the answer is the same (0: none)")
         ->check(CLI::Range(0u, 16u))
         ->capture_default_str();
+    app.add_option("--draft-model", draft_model,
+                   "A small model with the same vocabulary, on this device, that guesses ahead; the answer is the same")
+        ->check(CLI::ExistingFile);
+    app.add_option("--draft-threads", draft_threads, "Compute threads of the draft model")
+        ->check(CLI::Range(1u, 256u))
+        ->capture_default_str();
     app.add_option("--prefix-cache", prefix_cache,
                    "Whether prompts that begin as an earlier text did are computed from where they differ: on, off")
         ->check(CLI::IsMember({"on", "off"}))
@@ -49,6 +58,13 @@ struct SettingsOptions {
     limits.settings = settings();
     limits.draft_tokens_max = draft_tokens;
     limits.prefix_cache = prefix_cache == "on";
+  }
+
+  // nullptr: none is asked for. `vocabulary`, of the model, must outlive it.
+  Result<std::unique_ptr<draft::DraftModel>> open_draft_model(boost::asio::io_context& io,
+                                                              const model::Vocabulary& vocabulary) const {
+    if (draft_model.empty() || draft_tokens == 0) return std::unique_ptr<draft::DraftModel>();
+    return draft::DraftModel::open(io, draft_model, vocabulary, {settings(), draft_threads, {}});
   }
 
   StageSettings settings() const {

@@ -78,6 +78,10 @@ void print_status(const json& status) {
     const auto accepted = status.value("drafts_accepted", 0ull);
     std::printf("  drafts     %llu of %llu tokens guessed ahead were right\n", accepted, drafts);
   }
+  if (const auto model = status.value("draft_model", ""); !model.empty()) {
+    std::printf("  draft model %s: %llu of %llu right\n", model.c_str(), status.value("guesses_accepted", 0ull),
+                status.value("guesses_sent", 0ull));
+  }
   if (const auto cached = status.value("tokens_cached", 0ull); cached > 0) {
     std::printf("  cache      %llu of %llu prompt tokens were there already\n", cached,
                 status.value("tokens_prompt", 0ull));

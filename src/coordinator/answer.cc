@@ -24,8 +24,13 @@ Answer::Answer(const model::Vocabulary& vocabulary, CompletionRequest request, s
       sink_(std::move(sink)),
       sampler_(request_.sampling),
       text_(vocabulary, request_.stop),
+      newest_(request_.prompt.empty() ? 0 : request_.prompt.back()),
       submitted_(now),
       last_token_(now) {}
+
+bool Answer::is_newest(std::uint32_t position, Token token) const {
+  return position + std::size_t{1} == request_.prompt.size() + completion_tokens_ && token == newest_;
+}
 
 Answer::Choice Answer::choose(const model::Logits& logits) {
   std::size_t chosen = sampler_.sample(logits);
@@ -35,6 +40,7 @@ Answer::Choice Answer::choose(const model::Logits& logits) {
   auto update = text_.feed(token, std::move(logprobs));
   append(pending_, std::move(update.delta));
   ++completion_tokens_;
+  newest_ = token;
   return Choice{token, update.ended};
 }
 

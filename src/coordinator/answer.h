@@ -18,6 +18,8 @@ class Answer {
     Token token = 0;
     bool ends = false;  // end of generation, or a stop string is complete
   };
+  // Whether this is the newest token of prompt and answer.
+  bool is_newest(std::uint32_t position, Token token) const;
   // Chooses the next token. Called once a position, in order: the sampler's random state moves on. `logits` has at
   // least one candidate, and all are in the vocabulary.
   Choice choose(const model::Logits& logits);
@@ -39,6 +41,7 @@ class Answer {
   TextStream text_;
   TextDelta pending_;  // of tokens chosen and not emitted yet
   std::uint32_t completion_tokens_ = 0;
+  Token newest_ = 0;  // of prompt and answer
   Time submitted_;
   std::optional<Time> admitted_;
   std::optional<Time> first_token_;

@@ -73,6 +73,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::create(boost::asio::io_context
     settings.context_tokens_max = std::min(settings.context_tokens_max, trained);
   }
   settings.context_tokens_max = std::min(settings.context_tokens_max, settings.kv_tokens_total);
+  options.limits.draft_model = options.drafts != nullptr;
   std::unique_ptr<Coordinator> coordinator(new Coordinator(io, clock, transport, store, model, std::move(options)));
   SHOAL_RETURN_IF_ERROR(coordinator->cluster_.listen(coordinator->options_.cluster));
   return coordinator;
@@ -125,6 +126,10 @@ void Coordinator::feed(sched::Event event) {
 void Coordinator::execute(sched::Action action) {
   if (auto* step = std::get_if<sched::SendStep>(&action)) {
     send_step(std::move(*step));
+  } else if (auto* ask = std::get_if<sched::AskDrafts>(&action)) {
+    options_.drafts->ask(std::move(*ask), [this, alive = alive_](sched::Drafted drafted) {
+      if (*alive) feed(std::move(drafted));
+    });
   } else if (auto* emitted = std::get_if<sched::Emit>(&action)) {
     emit(std::move(*emitted));
   } else if (const auto* timer = std::get_if<sched::SetTimer>(&action)) {
@@ -244,6 +249,7 @@ void Coordinator::doze_links() {
 }
 
 void Coordinator::emit(sched::Emit action) {
+  if (options_.drafts && action.kind != sched::EmitKind::kToken) options_.drafts->forget(action.request);
   if (action.request == submitting_ && action.kind == sched::EmitKind::kError) {
     submit_error_ = std::move(action.error);
     answers_.erase(action.request);
@@ -370,12 +376,15 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   }
   if (!logits.ok())
     return feed(sched::StepFailed{result.epoch, result.step, logits.error().code, logits.error().message});
-  auto sampled = sched::sample_rows(result.epoch, result.step, rows, [&](std::size_t i) {
+  const auto is_newest = [&](std::size_t i) {
     const auto answer = answers_.find(rows[i].request);  // none: cancelled while the step was on its way
-    if (answer == answers_.end()) return std::optional<sched::ChosenToken>();
-    const auto choice = answer->second->choose((*logits)[index_of[i]]);
-    return std::optional(sched::ChosenToken{choice.token, choice.ends});
-  });
+    return answer != answers_.end() && answer->second->is_newest(rows[i].position, rows[i].token);
+  };
+  const auto choose = [&](std::size_t i) {
+    const auto choice = answers_.at(rows[i].request)->choose((*logits)[index_of[i]]);
+    return sched::ChosenToken{choice.token, choice.ends};
+  };
+  auto sampled = sched::sample_rows(result.epoch, result.step, rows, is_newest, choose);
   feed(step_done(result, way));
   for (auto& tokens : sampled) feed(std::move(tokens));
 }

@@ -16,6 +16,7 @@
 #include "coordinator/answer.h"
 #include "coordinator/cluster.h"
 #include "coordinator/completions.h"
+#include "coordinator/draft_source.h"
 #include "coordinator/kernel_choice.h"
 #include "coordinator/model_source.h"
 #include "coordinator/token_rate.h"
@@ -27,7 +28,8 @@ namespace shoal::coordinator {
 struct CoordinatorOptions {
   std::string name;
   net::Endpoint cluster;  // where nodes dial in
-  sched::Limits limits;
+  sched::Limits limits;   // draft_model: whether there is a draft source
+  DraftSource* drafts = nullptr;
 };
 
 class Coordinator final : public CompletionService {

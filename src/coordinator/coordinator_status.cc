@@ -103,6 +103,9 @@ ClusterStatus Coordinator::status() const {
   status.tokens_prompt = tokens_prompt_;
   status.drafts_sent = snapshot.drafts_sent;
   status.drafts_accepted = snapshot.drafts_accepted;
+  if (options_.drafts) status.draft_model = options_.drafts->name();
+  status.guesses_sent = snapshot.guesses_sent;
+  status.guesses_accepted = snapshot.guesses_accepted;
   status.tokens_cached = snapshot.cached_tokens;
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();

@@ -60,24 +60,22 @@ void Acceptance::not_tried() {
   rate_ += kRateDrift * (kRateFirst - rate_);
 }
 
-std::size_t best_draft_count(const CostLine& cost, double acceptance, std::size_t decode_rows, std::size_t drafts_max) {
+DraftCount best_draft_count(const CostLine& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,
+                            std::size_t drafts_max) {
   const auto others = static_cast<double>(std::max<std::size_t>(decode_rows, 1)) - 1;
   double tokens = 1;   // expected of this sequence
   double reached = 1;  // that the next draft is looked at
-  double best_speed = 0;
-  std::size_t best = 0;
+  DraftCount best;
   for (std::size_t count = 0; count <= drafts_max; ++count) {
     if (count > 0) {
       reached *= acceptance;
       tokens += reached;
     }
-    const double time = cost.microseconds(others + 1 + static_cast<double>(count));
-    const double speed = time > 0 ? (others + tokens) / time
-                                  : (others + tokens) / (1 + kRowShareUnknown * (others + static_cast<double>(count)));
-    if (speed > best_speed * (1 + 1e-9)) {
-      best_speed = speed;
-      best = count;
-    }
+    double time = trip.microseconds(others + 1 + static_cast<double>(count));
+    if (time <= 0) time = 1 + kRowShareUnknown * (others + static_cast<double>(count));
+    if (drafting && count > 0) time += drafting->microseconds(static_cast<double>(count));
+    const double speed = (others + tokens) / time;
+    if (speed > best.speed * (1 + 1e-9)) best = {count, speed};
   }
   return best;
 }

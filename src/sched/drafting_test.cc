@@ -2,6 +2,9 @@
 // not.
 #include "sched/drafting.h"
 
+#include <deque>
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,20 +72,33 @@ CostLine line(double base, double row) {
 
 TEST(DraftCount, FollowsAcceptanceAndCost) {
   const CostLine cheap = line(20000, 200);  // a row more costs 1 %
-  EXPECT_EQ(best_draft_count(cheap, 0.95, 1, 8), 8u);
-  EXPECT_EQ(best_draft_count(cheap, 0.001, 1, 8), 0u);
+  EXPECT_EQ(best_draft_count(cheap, nullptr, 0.95, 1, 8).count, 8u);
+  EXPECT_EQ(best_draft_count(cheap, nullptr, 0.001, 1, 8).count, 0u);
   const CostLine dear = line(1000, 20000);  // a row is all that a step costs
-  EXPECT_EQ(best_draft_count(dear, 0.9, 1, 8), 0u);
+  EXPECT_EQ(best_draft_count(dear, nullptr, 0.9, 1, 8).count, 0u);
   std::size_t last = 0;
   for (const double rate : {0.05, 0.2, 0.5, 0.8, 0.99}) {
-    const std::size_t count = best_draft_count(line(20000, 1000), rate, 1, 8);
+    const std::size_t count = best_draft_count(line(20000, 1000), nullptr, rate, 1, 8).count;
     EXPECT_GE(count, last);
     last = count;
   }
   EXPECT_GT(last, 3u);
   // Rows of others make the step longer, and a draft of one sequence worth less beside them.
-  EXPECT_LE(best_draft_count(line(20000, 1000), 0.5, 32, 8), best_draft_count(line(20000, 1000), 0.5, 1, 8));
-  EXPECT_EQ(best_draft_count(cheap, 0.9, 1, 0), 0u);
+  EXPECT_LE(best_draft_count(line(20000, 1000), nullptr, 0.5, 32, 8).count,
+            best_draft_count(line(20000, 1000), nullptr, 0.5, 1, 8).count);
+  EXPECT_EQ(best_draft_count(cheap, nullptr, 0.9, 1, 0).count, 0u);
+}
+
+// What a draft model takes to guess counts as the step's.
+TEST(DraftCount, PaysForTheDraftModel) {
+  const CostLine trip = line(20000, 200);
+  const CostLine quick = line(100, 100), slow = line(1000, 30000);
+  const DraftCount free = best_draft_count(trip, nullptr, 0.9, 1, 8);
+  const DraftCount guessed = best_draft_count(trip, &quick, 0.9, 1, 8);
+  EXPECT_GT(guessed.count, 0u);
+  EXPECT_LT(guessed.speed, free.speed);
+  EXPECT_EQ(best_draft_count(trip, &slow, 0.9, 1, 8).count, 0u);
+  EXPECT_GT(best_draft_count(trip, &slow, 0.9, 1, 8).speed, 0);  // of no draft
 }
 
 TEST(Acceptance, FollowsWhatIsTriedAndForgives) {
@@ -151,12 +167,166 @@ TEST(Drafts, NeverGoBeyondTheAnswersLimit) {
   for (int i = 0; i < 20 && !h.all<SendStep>().empty(); ++i) {
     const SendStep step = h.all<SendStep>().back();
     for (const Row& row : step.rows) EXPECT_LT(row.position, 33u);  // the fourth token needs no row
-    h.clear().on(StepDone{step.epoch, step.step});
-    const auto choose = [](std::size_t) { return std::optional(ChosenToken{7, false}); };
-    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) h.on(sampled);
+    h.clear().back(step, [](const Row&) { return ChosenToken{7, false}; });
     for (const Emit& emit : h.all<Emit>()) emitted += emit.kind == EmitKind::kToken;
   }
   EXPECT_EQ(emitted, 4u);
+}
+
+// Steps come back one after the other, as they do; tokens follow from positions. Two stages, one sequence.
+struct AheadRun {
+  std::vector<Token> tokens;
+  std::size_t most_in_flight = 0;
+  std::size_t truncations = 0;
+};
+AheadRun run_ahead(Harness& h, std::uint32_t tokens_max, const std::function<Token(std::uint32_t)>& token_at) {
+  AheadRun run;
+  h.serve(2);
+  EXPECT_EQ(h.snapshot().plan->stages.size(), 2u);
+  h.on(SequenceArrived{1, std::vector<Token>(12, 7), tokens_max, 1});
+  std::deque<SendStep> under_way;
+  for (int i = 0; i < 1000; ++i) {
+    for (const SendStep& step : h.all<SendStep>()) under_way.push_back(step);
+    for (const Emit& emit : h.all<Emit>()) {
+      if (emit.kind == EmitKind::kToken) run.tokens.push_back(emit.token);
+    }
+    h.clear();
+    if (under_way.empty()) break;
+    run.most_in_flight = std::max(run.most_in_flight, under_way.size());
+    const SendStep step = under_way.front();
+    under_way.pop_front();
+    run.truncations += step.truncations.size();
+    h.back(step, [&](const Row& row) { return ChosenToken{token_at(row.position + 1), false}; });
+  }
+  return run;
+}
+
+// Text that goes on as it was: the second stage computes further drafts while the first ones are in the other.
+TEST(DraftsAhead, KeepStagesBusyWhereTextRepeatsItself) {
+  Harness h(8, {}, 4);
+  const AheadRun run = run_ahead(h, 200, [](std::uint32_t) { return 7; });
+  EXPECT_EQ(run.tokens, std::vector<Token>(200, 7));
+  EXPECT_EQ(run.most_in_flight, 2u);
+  EXPECT_EQ(run.truncations, 0u);
+  EXPECT_EQ(h.snapshot().drafts_accepted, h.snapshot().drafts_sent);
+  EXPECT_EQ(h.snapshot().kv_tokens_reserved, 0u);
+}
+
+// And what was sent ahead of a token that comes otherwise is dropped, at any place of a step.
+TEST(DraftsAhead, AreDroppedWhenTextGoesOnDifferently) {
+  for (std::uint32_t other = 60; other < 90; ++other) {
+    SCOPED_TRACE(other);
+    Harness h(8, {}, 4);
+    const auto token_at = [other](std::uint32_t position) { return position == other ? 9 : 7; };
+    const AheadRun run = run_ahead(h, 150, token_at);
+    std::vector<Token> expected(150, 7);
+    expected[other - 12] = 9;
+    EXPECT_EQ(run.tokens, expected);
+    EXPECT_EQ(run.most_in_flight, 2u);
+    EXPECT_GT(run.truncations, 0u);
+  }
+}
+
+// Not with as many sequences as stages: their rows keep the stages busy.
+TEST(DraftsAhead, GiveWayToOtherSequences) {
+  Harness h(8, {}, 4);
+  h.serve(2);
+  for (std::uint64_t request = 1; request <= 2; ++request) {
+    h.on(SequenceArrived{request, std::vector<Token>(12, 7), 60, 1});
+  }
+  std::deque<SendStep> under_way;
+  for (int i = 0; i < 200; ++i) {
+    for (const SendStep& step : h.all<SendStep>()) under_way.push_back(step);
+    if (h.clear().snapshot().sequences_live < 2) break;
+    ASSERT_FALSE(under_way.empty());
+    const SendStep step = under_way.front();
+    under_way.pop_front();
+    if (!step.rows.empty()) {
+      EXPECT_TRUE(std::none_of(under_way.begin(), under_way.end(), [&](const SendStep& other) {
+        return !other.rows.empty() && other.rows[0].request == step.rows[0].request && other.rows.back().logits > 0 &&
+               step.rows.back().logits > 0;
+      }));
+    }
+    h.back(step, [](const Row&) { return ChosenToken{7, false}; });
+  }
+}
+
+// --- a draft model ---
+
+Limits with_draft_model() {
+  Limits limits;
+  limits.draft_model = true;
+  return limits;
+}
+
+// A prompt is told when its sequence becomes live; its first token then asks for drafts, and the row waits for them.
+TEST(DraftModel, IsToldTheTextAndStepsWaitForItsGuesses) {
+  Harness h(4, with_draft_model(), 4);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12}, 20, 1});
+  const auto told = h.all<AskDrafts>();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].ask, 0u);
+  EXPECT_THAT(told[0].texts.at(0).tokens, ElementsAre(10, 11, 12));
+  const SendStep prompt = h.all<SendStep>().at(0);
+  const Duration busy = std::chrono::milliseconds(20);
+  h.clear().on(StepDone{prompt.epoch, prompt.step, busy}).on(TokenSampled{prompt.epoch, prompt.step, 1, {20}, false});
+  EXPECT_THAT(h.all<SendStep>(), IsEmpty());
+  const AskDrafts ask = h.all<AskDrafts>().at(0);
+  EXPECT_GT(ask.ask, 0u);
+  EXPECT_EQ(ask.texts.at(0).from, 3u);
+  EXPECT_THAT(ask.texts.at(0).tokens, ElementsAre(20));
+  EXPECT_GT(ask.texts.at(0).count, 0u);
+
+  h.clear().on(Drafted{ask.ask, {{1, {21, 22}}}, Duration(500)});
+  const SendStep step = h.all<SendStep>().at(0);
+  ASSERT_THAT(step.rows, SizeIs(3));
+  EXPECT_EQ(step.rows[1].token, 21);
+  EXPECT_EQ(step.rows[2].token, 22);
+  h.clear().on(StepDone{step.epoch, step.step, busy}).on(TokenSampled{step.epoch, step.step, 1, {21, 30}, false});
+  EXPECT_THAT(h.tokens(1), ElementsAre(21, 30));
+  EXPECT_THAT(h.all<AskDrafts>().at(0).texts.at(0).tokens, ElementsAre(21, 30));
+  EXPECT_EQ(h.snapshot().guesses_sent, 2u);
+  EXPECT_EQ(h.snapshot().guesses_accepted, 1u);
+}
+
+TEST(DraftModel, IsNotWaitedForTooLongNorAskedAgainBeforeItHasAnswered) {
+  Harness h(4, with_draft_model(), 4);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12}, 2000, 1});
+  h.back(h.all<SendStep>().at(0));
+  const AskDrafts ask = h.all<AskDrafts>().back();
+  h.clear().wait(std::chrono::milliseconds(240));
+  EXPECT_THAT(h.all<SendStep>(), IsEmpty());
+  h.wait(std::chrono::milliseconds(20));
+  ASSERT_THAT(h.all<SendStep>(), SizeIs(1));
+  EXPECT_THAT(h.all<SendStep>()[0].rows, SizeIs(1));
+  const SendStep alone = h.all<SendStep>()[0];
+  h.clear().back(alone);
+  EXPECT_THAT(h.all<AskDrafts>(), IsEmpty());
+  const SendStep next = h.all<SendStep>().at(0);
+  // Too late to be of use, and so slow that it is left alone for a while.
+  h.clear().on(Drafted{ask.ask, {{1, {7, 8}}}, std::chrono::seconds(1)}).back(next);
+  EXPECT_THAT(h.all<SendStep>(), SizeIs(1));
+  EXPECT_THAT(h.all<AskDrafts>(), IsEmpty());
+  h.run(400);
+  EXPECT_THAT(h.all<AskDrafts>(), SizeIs(1));
+}
+
+// Guesses of another request, of an old question, for a sequence that has ended: nothing happens.
+TEST(DraftModel, AnswersThatMakeNoSenseChangeNothing) {
+  Harness h(4, with_draft_model(), 4);
+  h.serve(1);
+  h.on(SequenceArrived{1, {10, 11, 12}, 20, 1});
+  h.back(h.all<SendStep>().at(0));
+  const AskDrafts ask = h.all<AskDrafts>().back();
+  h.clear().on(Drafted{ask.ask + 1, {{1, {7}}}, Duration(1)}).on(Drafted{0, {{1, {7}}}, Duration(1)});
+  EXPECT_THAT(h.all<SendStep>(), IsEmpty());
+  h.on(Drafted{ask.ask, {{2, {7}}}, Duration(1)});
+  ASSERT_THAT(h.all<SendStep>(), SizeIs(1));
+  EXPECT_THAT(h.all<SendStep>()[0].rows, SizeIs(1));
+  h.clear().on(Drafted{ask.ask, {{1, {7}}}, Duration(1)});
+  EXPECT_THAT(h.actions, IsEmpty());
 }
 
 }  // namespace

@@ -5,7 +5,12 @@
 // every stage has something to do, the decoding sequences are spread over as many micro-batches as there are stages: a
 // step takes at most ceil(decoding / stages) decode rows, and at most `stages` steps with decode rows are under way
 // (rows that come due meanwhile gather for the next). One step more may be under way with prompt rows alone, so that
-// the first stage never waits for the coordinator. With nothing under way, whatever is due goes at once.
+// the first stage never waits for the coordinator. With nothing under way, whatever is due goes at once, but for one
+// thing: decode rows for which a draft model has been asked wait for its answer, and no step is formed meanwhile.
+//
+// Where fewer sequences decode than there are stages, and drafts have come true so often that the next ones probably
+// will, steps with further drafts of a sequence follow those under way: stages that would be idle compute on. They
+// count only if everything before them comes true; else the stages drop them like any drafts.
 #pragma once
 
 #include <cstdint>
@@ -31,9 +36,10 @@ class Pipeline {
   void open(const PlannedPlan& plan, bool keeps_kv);
 
   void add(Sequence& sequence);    // admitted: what is not in the KV of its prompt is to be sent
-  void token(Sequence& sequence);  // its newest token's row is due
-  // Tokens it awaited are known: `count` of its rows in that step stay, drafts behind them are dropped.
-  void sampled(Sequence& sequence, std::size_t count);
+  void token(Sequence& sequence);  // its newest token's row is due, unless it is on its way
+  // Tokens it awaited are known, not yet among its own: those of as many rows of its first flight stay. What was sent
+  // behind them stays if the newest token is the draft it went on from, else it is dropped.
+  void sampled(Sequence& sequence, const std::vector<Token>& tokens);
   // It is to be added, and begins with what `kept` left in the KV; the first `length` tokens are the same.
   void take_over(Sequence& sequence, const Kept& kept, std::uint32_t length);
   // It is to be added, and begins as a copy of the first `length` rows of another.
@@ -43,6 +49,14 @@ class Pipeline {
   // It ends. Its KV stays: the caller keeps it, or frees it.
   void remove(Sequence& sequence);
   void free(SequenceId id);  // with the next step; nobody is forked from it
+
+  // What a draft model should guess for the decode rows of the next step, which waits for it; to be asked before
+  // form(). nullopt: no such step could be formed now, nothing pays, or it still owes an answer.
+  std::optional<AskDrafts> ask_drafts(Time now);
+  void drafted(const Drafted& event, Sequences& sequences);
+  // The next step has waited for drafts long enough.
+  void give_up_drafts(Time now);
+  std::optional<Time> drafts_deadline() const;
 
   // Fills `step` with what is due now and counts it as under way; false: nothing is due, or there is no room.
   bool form(Time now, SendStep& step);
@@ -58,6 +72,8 @@ class Pipeline {
   Epoch epoch() const { return epoch_; }
   std::uint64_t drafts_sent() const { return drafts_sent_; }
   std::uint64_t drafts_accepted() const { return drafts_accepted_; }
+  std::uint64_t guesses_sent() const { return guesses_sent_; }
+  std::uint64_t guesses_accepted() const { return guesses_accepted_; }
 
  private:
   struct InFlight {
@@ -69,9 +85,17 @@ class Pipeline {
     std::size_t rows = 0;
   };
 
+  bool may_form() const { return in_flight_.size() <= stages_ && sampling_ == 0 && !drafts_awaited_since_; }
+  bool suspect_goes_next() const;
+  std::size_t decode_rows_next() const;
+  static std::size_t drafts_left(const Sequence& sequence);  // as many at most may be sent behind its newest token
+  std::size_t drafts_max(const Sequence& sequence) const;    // in a step
   void take_suspect(SendStep& step, InFlight& flight);
   void take_decode_rows(SendStep& step, InFlight& flight);
   void take_prompt_rows(SendStep& step);
+  void take_rows_ahead(SendStep& step, InFlight& flight);
+  std::size_t append_ahead(Sequence& sequence, SendStep& step);
+  void drop_flights(Sequence& sequence, std::size_t kept);
   std::size_t prompt_rows() const;  // of sequences whose prompts are not all sent
   // Appends up to `rows_max` of its prompt rows; takes it out of prefilling_ when they are all sent.
   void take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step);
@@ -88,7 +112,7 @@ class Pipeline {
 
   SequenceOrder prefilling_;
   std::deque<Sequence*> due_;
-  std::size_t decoding_ = 0;              // live sequences that are not prefilling
+  std::vector<Sequence*> decoding_;       // live sequences that are not prefilling
   std::size_t sampling_ = 0;              // of them, those whose token is being chosen
   std::map<StepId, InFlight> in_flight_;  // at most stages_ + 1
   std::size_t decode_steps_in_flight_ = 0;
@@ -100,8 +124,16 @@ class Pipeline {
   StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;
-  std::uint64_t steps_ = 0;         // over all epochs
-  std::uint64_t sequence_ids_ = 0;  // over all epochs
+  std::uint64_t guesses_sent_ = 0;  // of them, the draft model's
+  std::uint64_t guesses_accepted_ = 0;
+  CostLine drafting_cost_;
+  std::uint64_t asks_ = 0;
+  std::uint64_t ask_open_ = 0;                // unanswered; 0: none
+  std::size_t steps_unasked_ = 0;             // with decode rows, since the last question
+  std::size_t ask_open_count_ = 0;            // most drafts it wants of a sequence
+  std::optional<Time> drafts_awaited_since_;  // the next step waits for its answer
+  std::uint64_t steps_ = 0;                   // over all epochs
+  std::uint64_t sequence_ids_ = 0;            // over all epochs
 };
 
 }  // namespace shoal::sched

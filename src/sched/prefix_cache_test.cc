@@ -45,11 +45,7 @@ class PrefixCacheTest : public ::testing::Test {
       h.clear();
       for (const SendStep& step : steps) {
         sent.push_back(step);
-        h.on(StepDone{step.epoch, step.step});
-        const auto choose = [&](std::size_t) {
-          return std::optional(ChosenToken{first + static_cast<Token>(emitted++), false});
-        };
-        for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) h.on(sampled);
+        h.back(step, [&](const Row&) { return ChosenToken{first + static_cast<Token>(emitted++), false}; });
         for (const Emit& emit : h.all<Emit>()) {
           if (emit.kind == EmitKind::kEnd) cached_ = emit.cached_tokens;
         }

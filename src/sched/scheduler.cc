@@ -49,6 +49,7 @@ struct Scheduler::State {
   void handle(const SequenceArrived& event, Time now);
   void handle(const TokenSampled& event, Time now);
   void handle(const SequenceCancelled& event, Time now);
+  void handle(const Drafted& event, Time now);
   void handle(const Timer& event, Time now);
 
   void finish(Sequence& sequence, Emit last);
@@ -59,6 +60,7 @@ struct Scheduler::State {
   std::optional<Beginning> beginning_of(const Sequence& sequence) const;
   bool make_room(const Sequence& sequence, const Kept* taken_over, const Kept* spared);
   void send_steps(Time now);
+  void tell_draft_model(Sequence& sequence);
   void set_timer();
   std::optional<Time> next_due() const;
   Time waits_until(const Sequence& sequence) const {
@@ -136,13 +138,14 @@ void Scheduler::State::handle(const SequenceArrived& event, Time now) {
 
 void Scheduler::State::handle(const TokenSampled& event, Time) {
   Sequence* sequence = sequences.find(event.request);
-  if (!sequence || event.epoch != pipeline.epoch() || !sequence->awaiting || sequence->awaiting != event.step) return;
+  if (!sequence || event.epoch != pipeline.epoch() || !sequence->sampling) return;
+  const Flight& flight = sequence->flights.front();
   const auto& drafts = sequence->drafts;
-  if (event.tokens.empty() || event.tokens.size() > drafts.size() + 1 ||
+  if (flight.step != event.step || event.tokens.empty() || event.tokens.size() > flight.drafts + 1 ||
       !std::equal(event.tokens.begin(), event.tokens.end() - 1, drafts.begin())) {
     return;
   }
-  pipeline.sampled(*sequence, event.tokens.size());
+  pipeline.sampled(*sequence, event.tokens);
   sequence->step_failures = 0;
   for (std::size_t i = 0; i + (event.ends ? 1 : 0) < event.tokens.size(); ++i) {
     sequence->tokens.push_back(event.tokens[i]);
@@ -160,8 +163,13 @@ void Scheduler::State::handle(const SequenceCancelled& event, Time) {
   if (sequence) finish(*sequence, {.kind = EmitKind::kEnd, .reason = FinishReason::kCancelled});
 }
 
+void Scheduler::State::handle(const Drafted& event, Time) {
+  pipeline.drafted(event, sequences);
+}
+
 void Scheduler::State::handle(const Timer&, Time now) {
   timer.reset();
+  pipeline.give_up_drafts(now);
   placement.timer(pipeline.kv_can_be_freed(), now, actions);
   follow_placement();
   const auto deadline = pipeline.deadline();
@@ -276,9 +284,20 @@ void Scheduler::State::send_steps(Time now) {
     sequences.admit(*next);
     pipeline.add(*next);
     cached_tokens += next->cached_tokens;
+    if (limits.draft_model) tell_draft_model(*next);
   }
   SendStep step;
-  while (pipeline.form(now, step)) actions.emplace_back(std::move(step));
+  const auto ask = [&] {
+    if (auto texts = pipeline.ask_drafts(now)) actions.emplace_back(std::move(*texts));
+  };
+  for (ask(); pipeline.form(now, step); ask()) actions.emplace_back(std::move(step));
+}
+
+// Its prompt, to be read while the pipeline computes it.
+void Scheduler::State::tell_draft_model(Sequence& sequence) {
+  if (sequence.told > 0) return;
+  actions.emplace_back(AskDrafts{0, {{sequence.request, 0, sequence.tokens, 0}}});
+  sequence.told = static_cast<std::uint32_t>(sequence.tokens.size());
 }
 
 std::optional<Time> Scheduler::State::next_due() const {
@@ -286,7 +305,10 @@ std::optional<Time> Scheduler::State::next_due() const {
   const auto consider = [&](std::optional<Time> at) {
     if (at) due = due ? std::min(*due, *at) : at;
   };
-  if (placement.state() == PlanState::kServing) consider(pipeline.deadline());
+  if (placement.state() == PlanState::kServing) {
+    consider(pipeline.deadline());
+    consider(pipeline.drafts_deadline());
+  }
   if (placement.state() == PlanState::kNone) {
     if (const Sequence* oldest = sequences.oldest()) consider(waits_until(*oldest));
   }
@@ -330,6 +352,8 @@ Snapshot Scheduler::snapshot() const {
   snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
   snapshot.drafts_sent = state.pipeline.drafts_sent();
   snapshot.drafts_accepted = state.pipeline.drafts_accepted();
+  snapshot.guesses_sent = state.pipeline.guesses_sent();
+  snapshot.guesses_accepted = state.pipeline.guesses_accepted();
   snapshot.cached_tokens = state.cached_tokens;
   snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
   return snapshot;

@@ -14,6 +14,9 @@
 //  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows; at most rows_per_step_max
 //    rows are in a step; at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each,
 //    reserved on admission) are in its KV.
+//  - A draft model is asked for a sequence's newest token at most once, and owes one answer at most; the texts told to
+//  it
+//    are, one after the other, the sequence's tokens from its first. A step waits draft_wait_max for an answer.
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
 //  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
 //    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause.
@@ -61,8 +64,10 @@ struct Limits {
   StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
   std::uint32_t prompt_rows_per_step_max = kStepRowsMax;  // a chunk of a prompt; its size is chosen (step_cost.h)
-  bool prefix_cache = true;                   // what ended sequences leave in the KV serves prompts that begin alike
-  std::uint32_t draft_tokens_max = 8;         // guessed ahead of a decode row, where that pays; 0: never
+  bool prefix_cache = true;            // what ended sequences leave in the KV serves prompts that begin alike
+  std::uint32_t draft_tokens_max = 8;  // guessed ahead of a decode row, where that pays; 0: never
+  bool draft_model = false;            // there is one: AskDrafts is answered by Drafted
+  Duration draft_wait_max = std::chrono::milliseconds(250);
   std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
   Duration plan_wait_max =
       std::chrono::seconds(60);  // a live sequence without any feasible plan for so long ends with kUnavailable
@@ -129,10 +134,20 @@ struct TokenSampled {
 struct SequenceCancelled {
   std::uint64_t request = 0;
 };
+// The answer to AskDrafts. A model that is behind with reading a text, or has no room for it, guesses nothing for it.
+struct Drafted {
+  struct Guess {
+    std::uint64_t request = 0;
+    std::vector<Token> tokens;  // what may follow the text; as many as were asked for, or fewer
+  };
+  std::uint64_t ask = 0;
+  std::vector<Guess> guesses;
+  Duration took{};
+};
 struct Timer {};
 
 using Event = std::variant<NodeJoined, NodeLost, StageReady, StageFailed, StepDone, StepFailed, SequenceArrived,
-                           TokenSampled, SequenceCancelled, Timer>;
+                           TokenSampled, SequenceCancelled, Drafted, Timer>;
 
 // --- actions ---
 
@@ -180,6 +195,18 @@ struct SendStep {
   std::vector<Fork> forks;              // then
   std::vector<Truncation> truncations;  // then: at most one of a sequence, which has rows in this step
 };
+// With Limits::draft_model: texts to be read on, and what is to be guessed of how they continue. Those of a sequence
+// that has ended (Emit) may be forgotten.
+struct AskDrafts {
+  struct Text {
+    std::uint64_t request = 0;
+    std::uint32_t from = 0;     // position of tokens[0]; all before it has been told
+    std::vector<Token> tokens;  // to the newest one
+    std::uint32_t count = 0;    // how many tokens to guess behind it
+  };
+  std::uint64_t ask = 0;  // to be answered by a Drafted of this number; 0: only to be read, by and by
+  std::vector<Text> texts;
+};
 // kError codes: kInvalidArgument (the request can never work), kResourceExhausted (too many waiting), kUnavailable (no
 // plan for plan_wait_max; the planner's sentence on missing memory), or the code of the step that failed.
 enum class EmitKind { kToken, kEnd, kError };
@@ -198,7 +225,7 @@ struct SetTimer {
   std::optional<Time> at;
 };
 
-using Action = std::variant<PublishPlan, LoadStage, DropStage, SendStep, Emit, SetTimer>;
+using Action = std::variant<PublishPlan, LoadStage, DropStage, SendStep, AskDrafts, Emit, SetTimer>;
 
 // --- what a person may want to know ---
 
@@ -214,6 +241,8 @@ struct Snapshot {
   std::uint64_t kv_tokens_reserved = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
+  std::uint64_t guesses_sent = 0;  // of them, the draft model's
+  std::uint64_t guesses_accepted = 0;
   std::uint64_t cached_tokens = 0;  // of prompts, found in the KV and not computed again, since the start
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -52,10 +53,13 @@ class Harness {
 
   // Feeds one event; the actions of all events since the last clear() gather in `actions`.
   Harness& on(const Event& event) {
+    if (const auto* arrived = std::get_if<SequenceArrived>(&event)) texts_[arrived->request] = arrived->prompt;
     for (Action& action : scheduler_.on(event, now)) {
       if (const auto* load = std::get_if<LoadStage>(&action)) loading.push_back(load->stage);
       if (const auto* plan = std::get_if<PublishPlan>(&action)) epoch = plan->plan.epoch;
       if (const auto* set = std::get_if<SetTimer>(&action)) timer = set->at;
+      const auto* emit = std::get_if<Emit>(&action);
+      if (emit && emit->kind == EmitKind::kToken) texts_[emit->request].push_back(emit->token);
       actions.push_back(std::move(action));
     }
     return *this;
@@ -92,9 +96,18 @@ class Harness {
   }
   // The step comes back, and each of its logits rows gives a token.
   Harness& back(const SendStep& step, bool ends = false) {
+    return back(step, [ends](const Row& row) { return ChosenToken{token(row), ends}; });
+  }
+  // `choose(row)` gives the token.
+  template <typename Choose>
+  Harness& back(const SendStep& step, Choose choose_of) {
     on(StepDone{step.epoch, step.step});
-    const auto choose = [&](std::size_t i) { return std::optional(ChosenToken{token(step.rows[i]), ends}); };
-    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, choose)) on(sampled);
+    const auto choose = [&](std::size_t i) { return choose_of(step.rows[i]); };
+    const auto is_newest = [&](std::size_t i) {
+      const std::vector<Token>& text = texts_[step.rows[i].request];
+      return text.size() == step.rows[i].position + 1 && text.back() == step.rows[i].token;
+    };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.rows, is_newest, choose)) on(sampled);
     return *this;
   }
   static Token token(const Row& row) { return static_cast<Token>(row.request * 1000 + row.position); }
@@ -140,6 +153,7 @@ class Harness {
 
  private:
   Scheduler scheduler_;
+  std::map<std::uint64_t, std::vector<Token>> texts_;  // by request
 };
 
 }  // namespace shoal::sched::test

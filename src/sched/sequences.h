@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <vector>
 
@@ -12,6 +13,12 @@
 #include "sched/scheduler.h"
 
 namespace shoal::sched {
+
+// Rows of a sequence that want logits, in a step on its way.
+struct Flight {
+  StepId step;
+  std::size_t drafts = 0;  // rows for drafts: all, or all but the first of the oldest flight
+};
 
 struct Sequence {
   std::uint64_t request = 0;
@@ -27,17 +34,25 @@ struct Sequence {
 
   bool live = false;
   // Of the current epoch; Pipeline's.
-  SequenceId id;              // none before its first row
-  std::uint32_t sent = 0;     // rows on their way or through: positions [0, sent)
-  bool prefilling = true;     // the rows of what `tokens` held when the epoch began are not all sent
-  bool due = false;           // its newest token's row is to be sent
-  StepId awaiting;            // the step whose logits will give its next token
-  bool sampling = false;      // that step is done, its token is being chosen
-  std::vector<Token> drafts;  // behind the row that awaits a token
-  std::uint32_t kv_rows = 0;  // in the KV: `sent`, and what is to be truncated behind them
+  SequenceId id;           // none before its first row
+  std::uint32_t sent = 0;  // rows on their way or through: positions [0, sent)
+  bool prefilling = true;  // the rows of what `tokens` held when the epoch began are not all sent
+  bool due = false;        // its newest token's row is to be sent
+  // Steps whose logits will give its next tokens. The first has its newest token's row and drafts behind it, each
+  // further one the drafts that follow: it counts only if all before it come true.
+  std::deque<Flight> flights;
+  bool sampling = false;            // the first of them is done, its tokens are being chosen
+  std::vector<Token> drafts;        // of all flights
+  bool drafts_are_guesses = false;  // the draft model's
+  std::uint32_t kv_rows = 0;        // in the KV: `sent`, and what is to be truncated behind them
 
   NgramLookup lookup;
   Acceptance acceptance;
+  // The draft model's.
+  std::uint32_t told = 0;      // of `tokens`
+  bool asked = false;          // for what follows the newest token
+  std::vector<Token> guesses;  // and its answer
+  Acceptance guess_acceptance;
 
   std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
 };

@@ -31,18 +31,20 @@ void Checker::event(const Event& event) {
     if (done->epoch != epoch_ || found == in_flight_.end() || after_.state == PlanState::kNone) return;
     for (SequenceId id : found->second) resident_.erase(id);
     in_flight_.erase(found);
+  } else if (const auto* drafted = std::get_if<Drafted>(&event)) {
+    if (drafted->ask == ask_open_) ask_open_ = 0;
   } else if (const auto* sampled = std::get_if<TokenSampled>(&event)) {
     const auto found = requests_.find(sampled->request);
     if (sampled->epoch != epoch_ || found == requests_.end()) return;
     const auto kv = kv_.find(found->second.sequence);
-    if (kv != kv_.end()) kv->second.awaited = {};
+    if (kv != kv_.end()) kv->second.awaited.erase(sampled->step);
   }
 }
 
 void Checker::actions(const std::vector<Action>& actions, const Snapshot& after, std::size_t nodes, Time now) {
   after_ = after;
   now_ = now;
-  const std::size_t bound = 8 + 4 * nodes + 3 * (limits_.settings.sequences_max + limits_.waiting_sequences_max);
+  const std::size_t bound = 8 + 4 * nodes + 4 * (limits_.settings.sequences_max + limits_.waiting_sequences_max);
   if (actions.size() > bound) violation(fmt::format("{} actions for one event", actions.size()));
   for (const Action& action : actions) std::visit([&](const auto& known) { check(known); }, action);
   if (after.sequences_live > limits_.settings.sequences_max) violation("more sequences live than sequences_max");
@@ -96,6 +98,27 @@ void Checker::check(const SendStep& action) {
   first_step_ = false;
 }
 
+void Checker::check(const AskDrafts& action) {
+  if (!limits_.draft_model) violation("drafts are asked of nobody");
+  if (action.ask != 0 && std::exchange(ask_open_, action.ask) != 0) violation("drafts are asked for before an answer");
+  for (const AskDrafts::Text& text : action.texts) {
+    const auto found = requests_.find(text.request);
+    if (found == requests_.end() || found->second.ended) {
+      violation("drafts for a request that is not there");
+      continue;
+    }
+    Request& request = found->second;
+    if (text.from != request.told) violation(fmt::format("request {} is not told on", text.request));
+    for (std::size_t i = 0; i < text.tokens.size(); ++i) {
+      if (text.tokens[i] != known_token(request, text.from + i)) violation("another text is told to the draft model");
+    }
+    request.told = text.from + text.tokens.size();
+    if (request.told > request.prompt.size() + request.emitted) violation("more is told than is known");
+    if ((text.count == 0) != (action.ask == 0)) violation("drafts are wanted of nothing, or nothing is wanted");
+    if (text.count > limits_.draft_tokens_max) violation("more drafts are wanted than may be");
+  }
+}
+
 void Checker::check_frees(const SendStep& action) {
   std::set<SequenceId> named;
   for (SequenceId id : action.frees) {
@@ -123,6 +146,20 @@ Token Checker::known_token(const Request& request, std::size_t position) const {
   if (position < request.prompt.size()) return request.prompt[position];
   const std::size_t at = position - request.prompt.size();
   return at < request.expected.tokens.size() ? request.expected.tokens[at] : -1;
+}
+
+bool Checker::is_newest(const Row& row) const {
+  const auto found = requests_.find(row.request);
+  if (found == requests_.end() || found->second.ended) return false;
+  const Request& request = found->second;
+  const std::size_t known = request.prompt.size() + request.emitted;
+  return row.position + 1 == known && row.token == known_token(request, row.position);
+}
+
+std::optional<Token> Checker::right_token(std::uint64_t request, std::size_t position) const {
+  const auto found = requests_.find(request);
+  const Token token = found == requests_.end() ? -1 : known_token(found->second, position);
+  return token < 0 ? std::nullopt : std::optional(token);
 }
 
 // A request's first row of an epoch: under a new id, or under one whose rows so far are the request's beginning and
@@ -177,16 +214,15 @@ void Checker::check_row(const Row& row, StepId step) {
     }
   } else if (row.position >= request.prompt.size() + request.tokens_max) {
     violation("a draft beyond the answer's limit");
-  } else if (row.position >= known + limits_.draft_tokens_max) {
+  } else if (row.position >= known + stages_ * (limits_.draft_tokens_max + 1)) {
     violation("more drafts than may be");
   }
   if ((row.logits > 0) != (row.position + 1 >= known))
     violation("logits wanted of a row that is neither last nor a draft");
-  if (row.position >= known && kv->second.awaited != step) violation("a draft without its sequence's last row");
-  if (row.logits > 0 && kv->second.awaited && kv->second.awaited != step) {
-    violation("rows of a sequence want logits in two steps at once");
-  }
-  if (row.logits > 0) kv->second.awaited = step;
+  if (row.position + 1 == known) kv->second.awaited.clear();  // what was sent before is in vain
+  if (row.position >= known && kv->second.awaited.empty()) violation("a draft without its sequence's newest row");
+  if (row.logits > 0) kv->second.awaited.insert(step);
+  if (kv->second.awaited.size() > stages_) violation("rows of a sequence want logits in too many steps");
 }
 
 void Checker::check_forks(const SendStep& action) {

@@ -32,6 +32,10 @@ class Checker {
   std::size_t requests() const { return requests_.size(); }
   std::size_t requests_open() const { return open_; }
   std::uint64_t tokens() const { return tokens_; }
+  // Whether it is the row of the newest token of its request's text; not after its end.
+  bool is_newest(const sched::Row& row) const;
+  // What has to come behind the first `position` tokens of a request's text; nullopt: its answer is over by then.
+  std::optional<Token> right_token(std::uint64_t request, std::size_t position) const;
   std::uint64_t errors() const { return errors_; }
   std::size_t sequences_kept() const { return kv_.size(); }  // when all requests have ended
   std::uint64_t answers() const { return answers_; }         // complete ones, equal to the one computed alone
@@ -45,19 +49,21 @@ class Checker {
     std::size_t emitted = 0;
     bool ended = false;
     bool cancelled = false;
-    SequenceId sequence;  // of this epoch
+    SequenceId sequence;   // of this epoch
+    std::size_t told = 0;  // of its text, to a draft model
   };
   struct InKv {
     std::uint64_t request = 0;  // whose it is, or was; 0: a fork that nobody has used so far
     std::vector<Token> tokens;  // of its rows
     std::uint64_t cells = 0;    // promised to it
-    StepId awaited;             // the step whose logits give its next tokens; none: none
+    std::set<StepId> awaited;   // the steps with rows that want logits, since its newest token was sent
   };
 
   void check(const sched::PublishPlan& action);
   void check(const sched::LoadStage& action);
   void check(const sched::DropStage& action);
   void check(const sched::SendStep& action);
+  void check(const sched::AskDrafts& action);
   void check(const sched::Emit& action);
   void check(const sched::SetTimer& action);
   void check_row(const sched::Row& row, StepId step);
@@ -83,6 +89,7 @@ class Checker {
   std::map<StepId, std::vector<SequenceId>> in_flight_;  // of this epoch, with their frees
   std::set<SequenceId> resident_;                        // may still be in some stage's KV
   StepId last_step_;
+  std::uint64_t ask_open_ = 0;
   std::uint64_t cells_ = 0;
 
   sched::Snapshot after_;

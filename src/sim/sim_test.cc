@@ -143,7 +143,11 @@ TEST(Simulation, DraftsChangeNoAnswer) {
     ASSERT_THAT(report.violations, IsEmpty()) << replay(seed) << " --vocabulary " << options.vocabulary;
     sum.drafts_sent += report.drafts_sent;
     sum.drafts_accepted += report.drafts_accepted;
+    sum.guesses_sent += report.guesses_sent;
+    sum.guesses_accepted += report.guesses_accepted;
   }
+  EXPECT_GT(sum.guesses_accepted, 1000u);
+  EXPECT_GT(sum.guesses_sent, sum.guesses_accepted + 1000);
   EXPECT_GT(sum.drafts_accepted, 5000u);
   EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
 }

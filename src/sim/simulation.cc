@@ -45,6 +45,7 @@ class World {
   void act(const LoadStage& action);
   void act(const DropStage& action);
   void act(const SendStep& action);
+  void act(const AskDrafts& action);
   void act(const Emit& action);
   void act(const SetTimer& action);
   void step_came_back(const FakeStep& step);
@@ -92,6 +93,8 @@ class World {
   std::uint64_t stage_steps_ = 0;
   std::uint64_t lose_steps_ = 0;  // of those about to be sent on
   bool users_done_ = false;
+  std::uint64_t right_guesses_percent_ = 0;
+  Time draft_model_ends_;
   std::uint64_t log_hash_ = 0;
   Report report_;
 };
@@ -107,6 +110,8 @@ World::World(const Options& options)
       checker_(model_.layer_count, limits_, vocabulary_) {
   link_delay_ = Duration(between(100, 8000));
   link_jitter_ = Duration(between(0, 6000));
+  right_guesses_percent_ = between(0, 100);
+  draft_model_ends_ = Time(chance(20) ? seconds(between(5, 40)) : seconds(1'000'000));
 }
 
 Limits World::draw_limits() {
@@ -118,6 +123,7 @@ Limits World::draw_limits() {
   limits.rows_per_step_max = static_cast<std::uint32_t>(between(4, kStepRowsMax));
   limits.prompt_rows_per_step_max = static_cast<std::uint32_t>(between(1, 48));
   limits.draft_tokens_max = static_cast<std::uint32_t>(between(0, 12));
+  limits.draft_model = chance(50);
   limits.prefix_cache = chance(70);
   limits.waiting_sequences_max = static_cast<std::uint32_t>(between(2, 30));
   limits.plan_wait_max = seconds(between(8, 30));
@@ -273,6 +279,23 @@ void World::act(const SendStep& action) {
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
 }
 
+void World::act(const AskDrafts& action) {
+  note(9, action.ask, action.texts.size());
+  if (action.ask == 0 || queue_.now() >= draft_model_ends_) return;
+  Drafted drafted{action.ask, {}, Duration(between(0, chance(1) ? 2'000'000 : 3'000))};
+  for (const AskDrafts::Text& text : action.texts) {
+    Drafted::Guess guess{text.request, {}};
+    const std::size_t known = text.from + text.tokens.size();
+    for (std::uint64_t i = chance(90) ? between(0, text.count) : 0; i > 0; --i) {
+      const auto right = checker_.right_token(text.request, known + guess.tokens.size());
+      const auto any = static_cast<Token>(random_.below(vocabulary_));
+      guess.tokens.push_back(right && chance(right_guesses_percent_) ? *right : any);
+    }
+    drafted.guesses.push_back(std::move(guess));
+  }
+  queue_.after(drafted.took, [this, drafted = std::move(drafted)] { tell(drafted); });
+}
+
 void World::act(const Emit& action) {
   note(6, action.request, static_cast<std::uint64_t>(action.kind) << 32 | static_cast<std::uint32_t>(action.token));
   if (action.kind == EmitKind::kError) say("request {}: error: {}", action.request, action.error.message);
@@ -291,10 +314,12 @@ void World::step_came_back(const FakeStep& step) {
   const bool twice = chance(2);  // what comes again changes nothing
   for (int times = twice ? 2 : 1; times > 0; --times) {
     tell(StepDone{step.epoch, step.step});
-    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.sent, [&](std::size_t i) {
-           const Value output = step.rows[i].value;
-           return std::optional(ChosenToken{token_of(output, vocabulary_), ends(output)});
-         })) {
+    const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };
+    const auto choose = [&](std::size_t i) {
+      const Value output = step.rows[i].value;
+      return ChosenToken{token_of(output, vocabulary_), ends(output)};
+    };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.sent, is_newest, choose)) {
       tell(std::move(sampled));
     }
   }
@@ -458,6 +483,8 @@ Report World::run() {
   report_.answers = checker_.answers();
   report_.drafts_sent = scheduler_.snapshot().drafts_sent;
   report_.drafts_accepted = scheduler_.snapshot().drafts_accepted;
+  report_.guesses_sent = scheduler_.snapshot().guesses_sent;
+  report_.guesses_accepted = scheduler_.snapshot().guesses_accepted;
   report_.cached_tokens = scheduler_.snapshot().cached_tokens;
   report_.errors = checker_.errors();
   report_.simulated = queue_.now().time_since_epoch();
@@ -468,13 +495,14 @@ Report World::run() {
 
 std::string Report::text() const {
   return fmt::format(
-      "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right, {} cached; {} epochs, {} "
-      "nodes lost, "
-      "{} steps lost, {} steps "
-      "failed, {} stages failed, {} kept; {} events in {:.1f} s, hash {:016x}",
-      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, cached_tokens, epochs, nodes_lost,
-      steps_lost, steps_failed, stages_failed, stages_kept, events, std::chrono::duration<double>(simulated).count(),
-      log_hash);
+      "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right ({} of {} of a draft "
+      "model), {} "
+      "cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept; {} events in "
+      "{:.1f} "
+      "s, hash {:016x}",
+      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, guesses_accepted, guesses_sent,
+      cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, events,
+      std::chrono::duration<double>(simulated).count(), log_hash);
 }
 
 Report run(const Options& options) {

@@ -1,6 +1,6 @@
 // A whole shoal in simulated time: the real scheduler, fake phones (memory, speed, FIFO queue, hash-chain stages),
-// links (delay, jitter, FIFO, loss), users who ask and cancel, and faults. Deterministic: everything follows from the
-// seed.
+// links (delay, jitter, FIFO, loss), users who ask and cancel, a draft model that is right, wrong, late or gone, and
+// faults. Deterministic: everything follows from the seed.
 //
 // Checked in every run (checker.h): the scheduler's invariants; each answer equals the one computed alone; no request
 // is left; stages never see a row out of order unless a step was lost on purpose; and when the faults have stopped and
@@ -49,6 +49,8 @@ struct Report {
   std::uint64_t nodes_lost = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
+  std::uint64_t guesses_sent = 0;  // of them, a draft model's
+  std::uint64_t guesses_accepted = 0;
   std::uint64_t cached_tokens = 0;  // of prompts
   std::uint64_t steps_lost = 0;
   std::uint64_t steps_failed = 0;
