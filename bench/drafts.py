@@ -12,8 +12,8 @@ from common import BIN, model, prompt, say
 from links import SHAPES
 from shoal_process import Shoal
 
-# (tokens of the phrase, its number): how it goes on was tried once, the page says what came out.
-STEADY, VARIED = ((4, 10), (1, 10), (2, 14)), ((4, 13), (2, 12), (2, 13))
+# (tokens of the phrase, its number): chosen by how their answers go on; the page says what came out.
+STEADY, VARIED = ((4, 10), (4, 13), (2, 14)), ((4, 11), (1, 11), (1, 14))
 PROMPT_TOKENS = 64
 DRAFTS_MAX = 8
 SETTINGS = ((2, "0 ms"), (4, "2 ms each way"))
@@ -34,6 +34,12 @@ def measure(shoal, text, tokens):
             "accepted": after["drafts_accepted"] - before["drafts_accepted"]}
 
 
+def differ(on, off, shoals):
+    same = len(os.path.commonprefix([on, off]))
+    return (f"drafts changed an answer behind {same} characters: {on[same:same + 40]!r} instead of {off[same:same + 40]!r}; " +
+            "; ".join(f"--draft-tokens {n}: {shoal.status()['exactness']}" for n, shoal in shoals.items()))
+
+
 def measure_setting(nodes, link, texts, rounds, tokens):
     gguf = model("llama-1.1b-tied-q4_0", "--preset", "llama-1.1b", "--tied")
     arguments = ["--context", "1024", "--prefix-cache", "off", "--draft-tokens"]
@@ -48,7 +54,7 @@ def measure_setting(nodes, link, texts, rounds, tokens):
                 found = {on: measure(shoal, text, tokens) for on, shoal in shoals.items()}
                 on, off = found[DRAFTS_MAX], found[0]
                 if on["text"] != off["text"]:
-                    raise RuntimeError("drafts changed an answer")
+                    raise RuntimeError(differ(on["text"], off["text"], shoals))
                 rows[text].append({"with": on["speed"], "without": off["speed"], "sent": on["sent"], "accepted": on["accepted"]})
                 say(f"drafts, {nodes} nodes, {link}, round {i + 1}, text {text}: {on['speed']:.1f} with, {off['speed']:.1f} "
                     f"without, {on['accepted']} of {on['sent']} right")

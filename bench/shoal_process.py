@@ -118,7 +118,9 @@ class Shoal:
         return self.post("/v1/completions", {"prompt": prompt_tokens, "max_tokens": max_tokens, "temperature": 0, **sampling})
 
     def __exit__(self, *_):
-        processes.end(self.processes)
-        for link in self.links:
-            link.close()
-        self.directory.cleanup()
+        try:
+            processes.end(self.processes)
+            for link in self.links:
+                link.close()
+        finally:
+            self.directory.cleanup()
