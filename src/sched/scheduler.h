@@ -9,8 +9,10 @@
 // Invariants, checked by the simulation:
 //  - For each sequence the rows sent through a pipeline have positions 0, 1, 2, ... without gap or repetition, but for
 //    a step that truncates it first: then they go on from there.
-//  - A row that wants logits is sent only after every earlier token of its sequence is known, or in the same step as
-//    such a row, with drafts between them (drafting.h); rows of a sequence that want logits are in one step at most.
+//  - A row that wants logits is sent only after every earlier token of its sequence is known, or behind such a row with
+//    nothing but drafts between them (drafting.h), in the same step or in one that follows. Steps that follow count
+//    only where the text has become what they were computed for; a sequence has rows that want logits in at most as
+//    many steps as there are stages.
 //  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows; at most rows_per_step_max
 //    rows are in a step; at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each,
 //    reserved on admission) are in its KV.
@@ -121,9 +123,10 @@ struct SequenceArrived {
   std::uint32_t tokens_max = 0;     // answer length limit, at least 1; clipped to what the context leaves
   std::uint32_t logits_wanted = 1;  // 1 .. : best n; UINT32_MAX: all
 };
-// The owner chose tokens from the logits of a sequence's rows in this step, row after row: at least one, one more than
-// the drafts at the most, and each but the last is the draft that stood behind its row (SendStep). `ends`: the last one
-// ends the generation (it is not emitted as text, and no row is sent for it).
+// The owner chose tokens from the logits of a sequence's rows in this step, row after row (sampled.h): at least one,
+// one more than the drafts at the most, and each but the last is the draft that stood behind its row (SendStep). Comes
+// after the step's StepDone; none comes of rows that were computed for a text that has become another. `ends`: the last
+// one ends the generation (it is not emitted as text, and no row is sent for it).
 struct TokenSampled {
   Epoch epoch;
   StepId step;
