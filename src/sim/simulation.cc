@@ -293,7 +293,8 @@ void World::act(const AskDrafts& action) {
     }
     drafted.guesses.push_back(std::move(guess));
   }
-  queue_.after(drafted.took, [this, drafted = std::move(drafted)] { tell(drafted); });
+  const Duration took = drafted.took;
+  queue_.after(took, [this, drafted = std::move(drafted)] { tell(drafted); });
 }
 
 void World::act(const Emit& action) {
