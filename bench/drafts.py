@@ -15,7 +15,7 @@ from shoal_process import Shoal
 # (tokens of the phrase, its number): chosen by how their answers go on; the page says what came out.
 STEADY, VARIED = ((4, 10), (4, 13), (2, 14)), ((4, 11), (1, 11), (1, 14))
 PROMPT_TOKENS = 64
-DRAFTS_MAX = 8
+DRAFTS_MAX = 15
 SETTINGS = ((2, "0 ms"), (4, "2 ms each way"))
 
 

@@ -17,7 +17,7 @@ struct SettingsOptions {
   std::uint32_t kv_tokens = 0;  // 0: as many as `context`
   std::string kv_type = "f16";
   std::string exact = "auto";
-  std::uint32_t draft_tokens = 8;
+  std::uint32_t draft_tokens = 15;
   std::string draft_model;
   std::uint32_t draft_threads = 1;
   std::string prefix_cache = "on";
@@ -40,7 +40,7 @@ struct SettingsOptions {
         ->capture_default_str();
     app.add_option("--draft-tokens", draft_tokens,
                    "Most tokens guessed ahead where text repeats itself and it pays; the answer is the same (0: none)")
-        ->check(CLI::Range(0u, 16u))
+        ->check(CLI::Range(0u, 31u))
         ->capture_default_str();
     app.add_option("--draft-model", draft_model,
                    "A small model with the same vocabulary, on this device, that guesses ahead; the answer is the same")

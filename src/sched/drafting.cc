@@ -60,7 +60,7 @@ void Acceptance::not_tried() {
   rate_ += kRateDrift * (kRateFirst - rate_);
 }
 
-DraftCount best_draft_count(const CostLine& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,
+DraftCount best_draft_count(const RowCosts& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,
                             std::size_t drafts_max) {
   const auto others = static_cast<double>(std::max<std::size_t>(decode_rows, 1)) - 1;
   double tokens = 1;   // expected of this sequence
@@ -71,7 +71,7 @@ DraftCount best_draft_count(const CostLine& trip, const CostLine* drafting, doub
       reached *= acceptance;
       tokens += reached;
     }
-    double time = trip.microseconds(others + 1 + static_cast<double>(count));
+    double time = trip.microseconds(std::max<std::size_t>(decode_rows, 1) + count);
     if (time <= 0) time = 1 + kRowShareUnknown * (others + static_cast<double>(count));
     if (drafting && count > 0) time += drafting->microseconds(static_cast<double>(count));
     const double speed = (others + tokens) / time;

@@ -48,7 +48,7 @@ struct DraftCount {
 };
 // `trip`: a step's cost by its rows. `drafting`: what the drafts cost before the step is sent, by their number (a row
 // each); nullptr: nothing.
-DraftCount best_draft_count(const CostLine& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,
+DraftCount best_draft_count(const RowCosts& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,
                             std::size_t drafts_max);
 
 }  // namespace shoal::sched

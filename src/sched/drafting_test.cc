@@ -62,8 +62,9 @@ TEST(NgramLookup, EqualsASearch) {
   }
 }
 
-CostLine line(double base, double row) {
-  CostLine cost;
+template <typename Cost = RowCosts>
+Cost line(double base, double row) {
+  Cost cost;
   for (const std::size_t rows : {1u, 2u, 5u, 9u}) {
     cost.measured(rows, Duration(static_cast<std::int64_t>(base + row * static_cast<double>(rows))));
   }
@@ -71,10 +72,10 @@ CostLine line(double base, double row) {
 }
 
 TEST(DraftCount, FollowsAcceptanceAndCost) {
-  const CostLine cheap = line(20000, 200);  // a row more costs 1 %
+  const RowCosts cheap = line(20000, 200);  // a row more costs 1 %
   EXPECT_EQ(best_draft_count(cheap, nullptr, 0.95, 1, 8).count, 8u);
   EXPECT_EQ(best_draft_count(cheap, nullptr, 0.001, 1, 8).count, 0u);
-  const CostLine dear = line(1000, 20000);  // a row is all that a step costs
+  const RowCosts dear = line(1000, 20000);  // a row is all that a step costs
   EXPECT_EQ(best_draft_count(dear, nullptr, 0.9, 1, 8).count, 0u);
   std::size_t last = 0;
   for (const double rate : {0.05, 0.2, 0.5, 0.8, 0.99}) {
@@ -89,10 +90,20 @@ TEST(DraftCount, FollowsAcceptanceAndCost) {
   EXPECT_EQ(best_draft_count(cheap, nullptr, 0.9, 1, 0).count, 0u);
 }
 
+// Where kernels take rows by fours, so do the drafts: a row more is not worth as much again.
+TEST(DraftCount, FollowsWhatStepsOfAsManyRowsTook) {
+  RowCosts trip;
+  for (std::size_t rows = 1; rows <= 9; ++rows) {
+    trip.measured(rows, Duration(static_cast<std::int64_t>(20000 * ((rows + 3) / 4))));
+  }
+  EXPECT_EQ(best_draft_count(trip, nullptr, 0.9, 1, 8).count, 3u);
+  EXPECT_EQ(best_draft_count(trip, nullptr, 0.9, 2, 8).count, 2u);
+}
+
 // What a draft model takes to guess counts as the step's.
 TEST(DraftCount, PaysForTheDraftModel) {
-  const CostLine trip = line(20000, 200);
-  const CostLine quick = line(100, 100), slow = line(1000, 30000);
+  const RowCosts trip = line(20000, 200);
+  const auto quick = line<CostLine>(100, 100), slow = line<CostLine>(1000, 30000);
   const DraftCount free = best_draft_count(trip, nullptr, 0.9, 1, 8);
   const DraftCount guessed = best_draft_count(trip, &quick, 0.9, 1, 8);
   EXPECT_GT(guessed.count, 0u);

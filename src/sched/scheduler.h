@@ -66,9 +66,9 @@ struct Limits {
   StageSettings settings;  // sequences_max, kv_tokens_total, context_tokens_max
   std::uint32_t rows_per_step_max = kStepRowsMax;
   std::uint32_t prompt_rows_per_step_max = kStepRowsMax;  // a chunk of a prompt; its size is chosen (step_cost.h)
-  bool prefix_cache = true;            // what ended sequences leave in the KV serves prompts that begin alike
-  std::uint32_t draft_tokens_max = 8;  // guessed ahead of a decode row, where that pays; 0: never
-  bool draft_model = false;            // there is one: AskDrafts is answered by Drafted
+  bool prefix_cache = true;             // what ended sequences leave in the KV serves prompts that begin alike
+  std::uint32_t draft_tokens_max = 15;  // guessed ahead of a decode row, where that pays; 0: never
+  bool draft_model = false;             // there is one: AskDrafts is answered by Drafted
   Duration draft_wait_max = std::chrono::milliseconds(250);
   std::uint32_t waiting_sequences_max = 256;  // beyond: kResourceExhausted to the caller (429)
   Duration plan_wait_max =

@@ -1,9 +1,12 @@
 // What steps cost in time, from what came back: the ground for how many rows the next one should carry. Pure.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "base/clock.h"
+#include "base/stage_spec.h"
 
 namespace shoal::sched {
 
@@ -20,8 +23,26 @@ class CostLine {
   double weight_ = 0, rows_ = 0, time_ = 0, rows_rows_ = 0, rows_time_ = 0;  // faded sums
 };
 
+// The same, but true to steps of few rows: kernels take rows in groups, so one more may cost nothing, or much.
+class RowCosts {
+ public:
+  void measured(std::size_t rows, Duration time);
+  // What steps of so many rows took lately; the line's where there was none.
+  double microseconds(std::size_t rows) const;
+
+  CostLine line;
+
+ private:
+  struct Lately {
+    double time = 0;
+    std::uint64_t step = 0;  // 0: never measured
+  };
+  std::array<Lately, kStepRowsMax + 1> lately_{};  // by rows
+  std::uint64_t steps_ = 0;
+};
+
 struct StepCosts {
-  CostLine trip;   // through all stages and links, without waiting in queues
+  RowCosts trip;   // through all stages and links, without waiting in queues
   CostLine stage;  // computing in the slowest stage
   CostLine link;   // a link between two processes, the mean of a trip's
 };

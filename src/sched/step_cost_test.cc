@@ -42,6 +42,25 @@ TEST(CostLine, IsNeverBelowZero) {
   EXPECT_GE(steep.microseconds(1), 0);
 }
 
+// Kernels that take rows by fours: a step of few rows is not on any line.
+TEST(RowCosts, AreThoseOfStepsWithAsManyRows) {
+  const auto time = [](std::size_t rows) { return Duration(1000 * ((rows + 3) / 4) + 5000); };
+  RowCosts costs;
+  EXPECT_EQ(costs.microseconds(3), 0);
+  for (int i = 0; i < 40; ++i) {
+    for (const std::size_t rows : {1u, 4u, 5u, 40u}) costs.measured(rows, time(rows));
+  }
+  for (const std::size_t rows : {1u, 4u, 5u, 40u})
+    EXPECT_NEAR(costs.microseconds(rows), static_cast<double>(time(rows).count()), 1);
+  EXPECT_GT(costs.microseconds(20), costs.microseconds(5));  // never measured: the line's
+  EXPECT_LT(costs.microseconds(20), costs.microseconds(40));
+  for (int i = 0; i < 20; ++i) costs.measured(4, Duration(9000));
+  EXPECT_NEAR(costs.microseconds(4), 9000, 10);
+  for (int i = 0; i < 600; ++i) costs.measured(4, Duration(1000));  // 5 rows are long ago
+  EXPECT_LT(costs.microseconds(5), 3000);
+  EXPECT_GT(costs.microseconds(1000), 0);
+}
+
 // Stages in a row, each taking base + row * rows for a chunk, one chunk at a time.
 struct Pipe {
   std::vector<double> base;
@@ -51,7 +70,7 @@ struct Pipe {
     double sum = 0;
     for (const double each : base) sum += each;
     StepCosts costs;
-    costs.trip = line(sum, row * static_cast<double>(base.size()));
+    costs.trip.line = line(sum, row * static_cast<double>(base.size()));
     costs.stage = line(*std::max_element(base.begin(), base.end()), row);
     return costs;
   }
@@ -93,16 +112,16 @@ TEST(BestChunk, FollowsASlowLink) {
   StepCosts costs = pipe.costs();
   const std::size_t without = best_chunk(costs, 2, 256, 0, false, 63);
   costs.link = line(2000, 3000);
-  costs.trip = line(2 * 20000 + 3 * 2000, 2 * 100 + 3 * 3000);
+  costs.trip.line = line(2 * 20000 + 3 * 2000, 2 * 100 + 3 * 3000);
   EXPECT_LT(best_chunk(costs, 2, 256, 0, false, 63), without);
   costs.link = line(50000, 0);  // latency alone keeps no link busy
-  costs.trip = line(2 * 20000 + 3 * 50000, 2 * 100);
+  costs.trip.line = line(2 * 20000 + 3 * 50000, 2 * 100);
   EXPECT_EQ(best_chunk(costs, 2, 256, 0, false, 63), without);
 }
 
 TEST(BestChunk, HoldsUpThoseWhoDecodeThreeTimesAtMost) {
   StepCosts costs;
-  costs.trip = line(40000, 2000);
+  costs.trip.line = line(40000, 2000);
   costs.stage = line(20000, 1000);
   const std::size_t chunk = best_chunk(costs, 2, 500, 4, true, 59);
   EXPECT_LE(costs.stage.microseconds(static_cast<double>(4 + chunk)), 3 * costs.stage.microseconds(4) + 1);
@@ -117,7 +136,7 @@ TEST(BestChunk, KnowsItsBounds) {
   EXPECT_EQ(best_chunk({}, 3, 500, 60, true, 3), 3u);
   EXPECT_EQ(best_chunk({}, 3, 0, 0, false, 63), 0u);
   StepCosts costs;
-  costs.trip = line(40000, 2000);  // no word of single stages
+  costs.trip.line = line(40000, 2000);  // no word of single stages
   for (const bool others : {false, true}) {
     EXPECT_EQ(best_chunk(costs, 3, 3, 1, others, 62), 3u);
     EXPECT_EQ(best_chunk(costs, 3, 100, 1, others, 2), 2u);
