@@ -126,6 +126,7 @@ void Connection::stop() {
 void Connection::cancel_work() {
   if (const auto handle = std::exchange(running_, std::nullopt)) context_->service.cancel(*handle);
   if (std::exchange(tracing_, false)) context_->service.stop_trace();
+  if (std::exchange(measuring_, false)) context_->service.cancel_net_bench();
 }
 
 void Connection::arm(Duration wait_max) {
@@ -168,6 +169,8 @@ asio::awaitable<void> Connection::run() {
       alive = co_await respond(std::move(*response), keep_alive);
     } else if (const TraceWindow* window = std::get_if<TraceWindow>(&answer)) {
       alive = co_await trace(*std::move(request), *window);
+    } else if (std::holds_alternative<NetBenchRequest>(answer)) {
+      alive = co_await net_bench(*std::move(request));
     } else {
       alive = co_await complete(*std::move(request), std::get<RequestKind>(answer));
     }
@@ -418,6 +421,34 @@ asio::awaitable<bool> Connection::trace(HttpRequest request, TraceWindow window)
   if (stopped_) co_return false;
   HttpResponse response;
   response.body = std::move(writing->json);
+  const bool told = co_await respond(std::move(response), request.keep_alive);
+  co_await stop_watching();
+  co_return told && !stopped_;
+}
+
+// --- links ---
+
+asio::awaitable<bool> Connection::net_bench(HttpRequest request) {
+  struct Measuring {
+    std::optional<coordinator::NetBench> bench;
+  };
+  const auto measuring = std::make_shared<Measuring>();
+  const auto done = [weak = weak_from_this(), measuring](coordinator::NetBench bench) {
+    measuring->bench = std::move(bench);
+    if (const auto self = weak.lock()) self->wake();
+  };
+  if (const Status begun = context_->service.start_net_bench(done); !begun.ok()) {
+    const ApiError refused{409, begun.error().message, "invalid_request_error", "", "bench_running", 1};
+    const bool told = co_await respond(to_response(refused), request.keep_alive);
+    co_return told;
+  }
+  measuring_ = true;
+  start_watching();
+  while (!measuring->bench && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
+  if (stopped_) co_return false;
+  measuring_ = false;
+  HttpResponse response;
+  response.body = net_bench_json(*measuring->bench);
   const bool told = co_await respond(std::move(response), request.keep_alive);
   co_await stop_watching();
   co_return told && !stopped_;

@@ -41,8 +41,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ~Connection();
 
   void start();
-  // Cancels the completion or trace that runs and closes the socket; the coroutines end soon after. Must not be called
-  // from inside a call of the coordinator's.
+  // Cancels the completion, trace or measuring that runs and closes the socket; the coroutines end soon after. Must not
+  // be called from inside a call of the coordinator's.
   void stop();
 
  private:
@@ -57,6 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<void> linger();
   awaitable<bool> complete(HttpRequest request, RequestKind kind);
   awaitable<bool> trace(HttpRequest request, TraceWindow window);
+  awaitable<bool> net_bench(HttpRequest request);
   awaitable<bool> stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
                          std::shared_ptr<Mailbox> mailbox);
   awaitable<bool> gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
@@ -78,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer wake_timer_;
   std::uint64_t deadline_generation_ = 0;
   std::optional<coordinator::CompletionHandle> running_;
-  bool tracing_ = false;  // the trace that is being recorded is ours
+  bool tracing_ = false;    // the trace that is being recorded is ours
+  bool measuring_ = false;  // so are the links that are being measured
   bool woken_ = false;
   bool stopped_ = false;  // nothing more is to be written or asked
   bool watching_ = false;

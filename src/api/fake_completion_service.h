@@ -73,6 +73,12 @@ class FakeCompletionService final : public coordinator::CompletionService {
     tracing = false;
     return trace;
   }
+  Status start_net_bench(std::function<void(coordinator::NetBench)> done) override {
+    if (net_bench) return Error{ErrorCode::kAlreadyExists, "links are being measured"};
+    net_bench = std::move(done);
+    return {};
+  }
+  void cancel_net_bench() override { net_bench = nullptr; }
   Result<coordinator::JoinTokenGrant> create_token(std::chrono::seconds lifetime) override {
     return coordinator::JoinTokenGrant{"shoal://127.0.0.1:7420/join?c=x&s=y", lifetime.count()};
   }
@@ -92,6 +98,7 @@ class FakeCompletionService final : public coordinator::CompletionService {
   coordinator::ClusterStatus cluster;
   bool tracing = false;
   coordinator::Trace trace;
+  std::function<void(coordinator::NetBench)> net_bench;  // of who waits for it
 
  private:
   ByteVocabulary vocabulary_;

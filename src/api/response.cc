@@ -201,6 +201,34 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"uptime_s", status.uptime_s}});
 }
 
+std::string net_bench_json(const coordinator::NetBench& bench) {
+  const auto ms = [](Duration time) { return static_cast<double>(time.count()) / 1000; };
+  const auto id = [](const std::optional<NodeId>& node) { return node ? Json(node->hex()) : Json(); };
+  Json links = Json::array();
+  for (const coordinator::MeasuredLink& link : bench.links) {
+    Json object = {{"kind", coordinator::to_string(link.kind)},
+                   {"from", link.from_name},
+                   {"from_node", id(link.from)},
+                   {"to", link.to_name},
+                   {"to_node", id(link.to)},
+                   {"measured", link.speed.has_value()}};
+    if (link.speed) {
+      object["path"] = to_string(link.path);
+      object["rtt_ms"] = ms(link.speed->rtt);
+      object["bytes_per_s"] = link.speed->bytes_per_s;
+      object["row_ms"] = ms(link.time_for(bench.row_bytes()));
+      object["step_ms"] = ms(link.time_for(bench.row_bytes() * kStepRowsMax));
+    } else {
+      object["why_not"] = link.why_not;
+    }
+    links.push_back(std::move(object));
+  }
+  return text_of({{"links", std::move(links)},
+                  {"row_bytes", bench.row_bytes()},
+                  {"step_rows", kStepRowsMax},
+                  {"slowest", coordinator::slowest_link(bench)}});
+}
+
 // --- completions ---
 
 namespace {

@@ -14,6 +14,7 @@ std::string model_json(const std::string& name, std::int64_t created_unix_second
 std::string health_json(const coordinator::ClusterStatus& status);
 std::string status_json(const coordinator::ClusterStatus& status);
 std::string token_json(const coordinator::JoinTokenGrant& grant);
+std::string net_bench_json(const coordinator::NetBench& bench);
 std::string revoked_json(const NodeId& id);
 
 // The JSON of one completion, as a whole or as the chunks of a stream. One object a completion.

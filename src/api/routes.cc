@@ -64,13 +64,15 @@ HttpResponse revoke_node(CompletionService& service, const HttpRequest&, std::st
   return to_response(make_error(404, revoked.error().message, "invalid_request_error", "node_not_found"));
 }
 
+enum class Work { kCompletion, kTrace, kNetBench };
+
 struct Route {
   std::string_view method;
   std::string_view path;  // one that ends with '/' takes whatever follows
   HttpResponse (*answer)(CompletionService&, const HttpRequest&, std::string_view rest);  // nullptr: takes its time
   Access access;
   RequestKind kind = RequestKind::kText;  // of a completion
-  bool trace = false;                     // no completion
+  Work work = Work::kCompletion;          // that takes its time
 };
 
 constexpr Route kRoutes[] = {
@@ -80,7 +82,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", nullptr, Access::kClient, RequestKind::kChat},
     {"POST", "/v1/completions", nullptr, Access::kClient, RequestKind::kText},
     {"GET", "/shoal/v1/status", cluster_status, Access::kAdmin},
-    {"GET", "/shoal/v1/trace", nullptr, Access::kAdmin, RequestKind::kText, true},
+    {"GET", "/shoal/v1/trace", nullptr, Access::kAdmin, RequestKind::kText, Work::kTrace},
+    {"POST", "/shoal/v1/bench/net", nullptr, Access::kAdmin, RequestKind::kText, Work::kNetBench},
     {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
     {"DELETE", "/shoal/v1/nodes/", revoke_node, Access::kAdmin},
 };
@@ -209,7 +212,8 @@ Routed route(const HttpRequest& request, const ServerConfig& config, CompletionS
   std::variant<HttpResponse, Resolved> resolved = resolve(request, config);
   if (HttpResponse* refused = std::get_if<HttpResponse>(&resolved)) return std::move(*refused);
   const Resolved& found = std::get<Resolved>(resolved);
-  if (found.route->trace) {
+  if (found.route->work == Work::kNetBench) return NetBenchRequest{};
+  if (found.route->work == Work::kTrace) {
     const ApiResult<TraceWindow> window = parse_trace_request(request.target);
     if (const ApiError* error = std::get_if<ApiError>(&window)) return to_response(*error);
     return std::get<TraceWindow>(window);

@@ -1,5 +1,5 @@
 // Which path answers what, and who may ask. No I/O: a request in, a response out, or the news that the request is a
-// completion or a trace (which connection.cc runs). On the io thread.
+// completion, a trace or a measuring of links (which connection.cc runs). On the io thread.
 #pragma once
 
 #include <optional>
@@ -38,7 +38,8 @@ HttpResponse to_response(const ApiError& error);
 std::optional<HttpResponse> refuse_early(const HttpRequest& request, const ServerConfig& config);
 
 // What a request gets: an answer, or that connection.cc does the work and answers then.
-using Routed = std::variant<HttpResponse, RequestKind, TraceWindow>;
+struct NetBenchRequest {};
+using Routed = std::variant<HttpResponse, RequestKind, TraceWindow, NetBenchRequest>;
 Routed route(const HttpRequest& request, const ServerConfig& config, coordinator::CompletionService& service);
 
 // Whether both are the same, in a time that does not depend on where they differ.

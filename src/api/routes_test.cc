@@ -218,5 +218,61 @@ TEST_F(HttpServer, ATraceEndsWithTheServer) {
   EXPECT_FALSE(on_io([&] { return service_.tracing; }));
 }
 
+TEST_F(HttpServer, MeasuresLinksForOneAtATime) {
+  start();
+  Client c = client();
+  const std::string path = "/shoal/v1/bench/net";
+  EXPECT_EQ(c.ask("POST", path).status, 401u);
+  EXPECT_EQ(c.ask("GET", path, "", kAdmin).status, 405u);
+  EXPECT_FALSE(on_io([&] { return service_.net_bench != nullptr; }));
+
+  c.send(Client::request("POST", path, "{}", kAdmin));
+  ASSERT_TRUE(eventually([&] { return service_.net_bench != nullptr; }));
+  const Answer second = client().ask("POST", path, "", kAdmin);
+  EXPECT_EQ(second.status, 409u);
+  EXPECT_EQ(second.json()["error"]["code"], "bench_running");
+  EXPECT_TRUE(on_io([&] { return service_.net_bench != nullptr; })) << "the first one goes on";
+  const NodeId phone{Sha256::of({})};
+  on_io([&] {
+    using namespace coordinator;
+    MeasuredLink down{LinkKind::kControl, std::nullopt, phone, "coordinator", "phone", {}, LinkPath::kDirect};
+    down.speed = net::LinkSpeed{std::chrono::milliseconds(4), 1e6};
+    MeasuredLink up{LinkKind::kData, phone, phone, "phone", "tablet", StageId{2}};
+    up.why_not = "the node left";
+    std::exchange(service_.net_bench, nullptr)({{down, up}, 250});
+    return true;
+  });
+  const Answer answer = c.read_answer();
+  EXPECT_EQ(answer.status, 200u);
+  const auto json = answer.json();
+  EXPECT_EQ(json["row_bytes"], 1000);
+  const auto& down = json["links"][0];
+  EXPECT_EQ(down["kind"], "control");
+  EXPECT_EQ(down["path"], "direct");
+  EXPECT_TRUE(down["from_node"].is_null());
+  EXPECT_EQ(down["to_node"], phone.hex());
+  EXPECT_EQ(down["rtt_ms"], 4.0);
+  EXPECT_EQ(down["row_ms"], 3.0) << "half a round trip and 1000 bytes at 1 MB/s";
+  EXPECT_EQ(down["step_ms"], 65.0);
+  EXPECT_EQ(json["links"][1]["measured"], false);
+  EXPECT_EQ(json["links"][1]["why_not"], "the node left");
+  EXPECT_EQ(c.ask("GET", "/health").status, 200u) << "the connection goes on";
+}
+
+TEST_F(HttpServer, AMeasuringEndsWithItsClientAndWithTheServer) {
+  start();
+  for (const bool client_leaves : {true, false}) {
+    Client c = client();
+    c.send(Client::request("POST", "/shoal/v1/bench/net", "{}", kAdmin));
+    ASSERT_TRUE(eventually([&] { return service_.net_bench != nullptr; }));
+    if (client_leaves) {
+      c.close();
+    } else {
+      on_io([&] { server_.reset(); });
+    }
+    EXPECT_TRUE(eventually([&] { return service_.net_bench == nullptr; }));
+  }
+}
+
 }  // namespace
 }  // namespace shoal::api::test

@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   shoal::cli::add_node(app, context);
   shoal::cli::add_status(app, context);
   shoal::cli::add_trace(app, context);
+  shoal::cli::add_bench(app, context);
   shoal::cli::add_chat(app, context);
   shoal::cli::add_run(app, context);
   shoal::cli::add_model(app, context);

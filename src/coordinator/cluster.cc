@@ -157,6 +157,8 @@ void Cluster::on_control_frame(const NodeId& id, wire::Frame frame) {
     members_.at(id).telemetry = std::move(*telemetry);
   } else if (const auto* wanted = std::get_if<wire::Relay>(&frame.message)) {
     relay(id, wanted->peer, std::move(frame.raw));
+  } else if (const auto* probe = std::get_if<wire::LinkProbe>(&frame.message)) {
+    send(id, wire::LinkProbed{probe->probe});
   } else {
     handlers_.on_frame(id, std::move(frame));
   }

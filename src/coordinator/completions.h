@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/stage_spec.h"
+#include "coordinator/net_bench.h"
 #include "coordinator/status.h"
 #include "coordinator/trace.h"
 #include "model/sampler.h"
@@ -103,6 +105,10 @@ class CompletionService {
   // Records steps from now on, until stop_trace(). kAlreadyExists: somebody's trace is being recorded.
   virtual Status start_trace() = 0;
   virtual Trace stop_trace() = 0;  // an empty one if none is being recorded
+  // Measures every link of the shoal, one after another, up to 8 s each (link_bench.h); `done` is called once, unless
+  // cancelled. kAlreadyExists: links are being measured.
+  virtual Status start_net_bench(std::function<void(NetBench)> done) = 0;
+  virtual void cancel_net_bench() = 0;  // only by who started it
   // A single-use join token. kInvalidArgument: a lifetime outside 1 s .. 30 days.
   virtual Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) = 0;
   // Forgets a paired node's key and cuts its links at once; what it computed others compute again. kNotFound: no such

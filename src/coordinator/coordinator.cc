@@ -89,12 +89,14 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                {[this](const NodeId& id, const wire::Hello& hello) { kernels_.join(id, hello.kernel_family); },
                 [this](const NodeId& id, const Error&) {
                   kernels_.leave(id);
+                  link_bench_.on_lost(id);
                   feed(sched::NodeLost{id});
                 },
                 [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
                 [this](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
                   return model_.read_piece(sha256, offset, length);
                 }}),
+      link_bench_(io, clock, cluster_),
       kernels_(io, store, options_.limits.settings.exact, model::weight_types(model.manifest()),
                {[this](const NodeId& id) { cluster_.send(id, wire::ProbeKernels{kernels_.types()}); },
                 [this](const NodeId& id) { join(id); }}),
@@ -325,6 +327,10 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
     if (own_stage(node, report->from_stage)) on_link_report(*report);
   } else if (const auto* probed = std::get_if<wire::KernelsProbed>(&message)) {
     kernels_.answer(node, probed->cost);
+  } else if (const auto* measured = std::get_if<wire::LinkMeasured>(&message)) {
+    link_bench_.on_measured(node, *measured);
+  } else if (const auto* answered = std::get_if<wire::LinkProbed>(&message)) {
+    link_bench_.on_probed(node, *answered);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "coordinator/completions.h"
 #include "coordinator/draft_source.h"
 #include "coordinator/kernel_choice.h"
+#include "coordinator/link_bench.h"
 #include "coordinator/model_source.h"
 #include "coordinator/token_rate.h"
 #include "coordinator/trace.h"
@@ -49,6 +50,8 @@ class Coordinator final : public CompletionService {
   ClusterStatus status() const override;
   Status start_trace() override;
   Trace stop_trace() override { return tracer_.stop(clock_.now()); }
+  Status start_net_bench(std::function<void(NetBench)> done) override;
+  void cancel_net_bench() override { link_bench_.cancel(); }
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
 
@@ -89,6 +92,8 @@ class Coordinator final : public CompletionService {
   TracedPlan traced_plan() const;
   void trace_step(const wire::StepResult& result, const std::vector<sched::Row>& rows, Time sent, Time returned);
   void on_link_report(const wire::LinkReport& report);
+  std::vector<MeasuredLink> control_links() const;
+  std::vector<MeasuredLink> data_links() const;  // of the current plan, between nodes
   StageRecord* own_stage(const NodeId& node, StageId stage);
   void doze_links();
 
@@ -101,6 +106,7 @@ class Coordinator final : public CompletionService {
   ModelSource& model_;
   CoordinatorOptions options_;
   Cluster cluster_;
+  LinkBench link_bench_;
   KernelChoice kernels_;
   sched::Scheduler scheduler_;
   boost::asio::steady_timer timer_;

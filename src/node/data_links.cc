@@ -96,7 +96,11 @@ void DataLinks::on_dialled(const NodeId& id, std::uint64_t generation, Result<st
   net::Link::Handlers handlers;
   handlers.on_frame = [this, alive = alive_, id, generation](wire::Frame frame) {
     Peer* answering = *alive ? find(id, generation) : nullptr;
-    if (answering == nullptr || answering->way != Way::kDialling) return;
+    if (answering == nullptr) return;
+    if (const auto* probed = std::get_if<wire::LinkProbed>(&frame.message); probed && on_probed_) {
+      return on_probed_(id, *probed);
+    }
+    if (answering->way != Way::kDialling) return;
     if (std::holds_alternative<wire::DataHello>(frame.message)) settle(id, *answering, Way::kDirect, "");
   };
   handlers.on_closed = [this, alive = alive_, id, generation](const Error& error) {
@@ -133,6 +137,21 @@ void DataLinks::send(const NodeId& id, const wire::Message& message, std::shared
   Peer& peer = found->second;
   if (peer.way != Way::kDialling) return transmit(id, peer, message, raw);
   if (peer.pending.size() < kPendingFramesMax) peer.pending.push_back({message, std::move(raw)});
+}
+
+std::optional<bool> DataLinks::is_direct(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  if (found == peers_.end() || found->second.way == Way::kDialling) return std::nullopt;
+  return found->second.way == Way::kDirect;
+}
+
+std::size_t DataLinks::queued_bytes(const NodeId& id) const {
+  const auto found = peers_.find(id);
+  return found != peers_.end() && found->second.link ? found->second.link->queued_bytes() : 0;
+}
+
+void DataLinks::on_probed(std::function<void(const NodeId&, const wire::LinkProbed&)> handler) {
+  on_probed_ = std::move(handler);
 }
 
 void DataLinks::transmit(const NodeId& id, Peer& peer, const wire::Message& message,

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -34,6 +35,11 @@ class DataLinks {
   // Dials what the plan needs of `self`, and lets go of links that it does not.
   void set_plan(const wire::Plan& plan, const NodeId& self);
   void send(const NodeId& peer, const wire::Message& message, std::shared_ptr<const Bytes> raw);
+  // How frames get to this peer; nullopt while it is being dialled, and of who is no successor.
+  std::optional<bool> is_direct(const NodeId& peer) const;
+  std::size_t queued_bytes(const NodeId& peer) const;  // on its direct link; 0 when there is none
+  // Who gets the answers to probes that came over direct links.
+  void on_probed(std::function<void(const NodeId& peer, const wire::LinkProbed&)> handler);
   // Called every half second: links that carried no step for a while may doze.
   void tick(std::chrono::steady_clock::time_point now);
   void close_all();
@@ -69,6 +75,7 @@ class DataLinks {
   boost::asio::io_context& io_;
   net::Transport& transport_;
   Handlers handlers_;
+  std::function<void(const NodeId&, const wire::LinkProbed&)> on_probed_;
   Epoch epoch_;
   std::map<NodeId, Peer> peers_;
   std::uint64_t generation_ = 0;

@@ -85,7 +85,8 @@ Node::Node(boost::asio::io_context& io, NodeOptions options, net::Identity ident
             }
             control_->send(message, std::move(raw));
           },
-          [this] { return coordinator_source(); }) {}
+          [this] { return coordinator_source(); }),
+      prober_(io, stages_, [this] { return welcomed_ ? control_.get() : nullptr; }) {}
 
 Node::~Node() {
   *alive_ = false;
@@ -251,6 +252,7 @@ void Node::on_control_closed(const Error& error) {
   welcomed_ = false;
   asked_types_.reset();
   telemetry_timer_.cancel();
+  prober_.cancel();
   stages_.drop_all();
   log_info("control link lost: {}", error.message);
   // The word of the coordinator itself: its key was checked.
@@ -287,9 +289,27 @@ void Node::on_control_frame(wire::Frame frame) {
   } else if (auto* step = std::get_if<wire::Step>(&message)) {
     stages_.on_step(std::move(*step), std::move(frame.raw));
   } else if (const auto* relay = std::get_if<wire::Relay>(&message)) {
-    auto inner = wire::decode_frame(frame.raw);
-    auto* relayed = inner.ok() ? std::get_if<wire::Step>(&inner->message) : nullptr;
-    if (relayed && stages_.knows_peer(relay->peer)) stages_.on_step(std::move(*relayed), std::move(inner->raw));
+    on_relayed(relay->peer, frame.raw);
+  } else if (const auto* order = std::get_if<wire::MeasureLink>(&message)) {
+    prober_.measure(*order);
+  } else if (const auto* linked = std::get_if<wire::LinkProbe>(&message)) {
+    control_->send(wire::LinkProbed{linked->probe});
+  } else if (const auto* probed = std::get_if<wire::LinkProbed>(&message)) {
+    prober_.on_probed(control_->peer(), *probed);
+  }
+}
+
+// What a node that reaches us through the coordinator only would say on its data link.
+void Node::on_relayed(const NodeId& from, ByteSpan frame) {
+  auto inner = wire::decode_frame(frame);
+  if (!inner.ok() || !stages_.knows_peer(from)) return;
+  if (auto* step = std::get_if<wire::Step>(&inner->message)) {
+    stages_.on_step(std::move(*step), std::move(inner->raw));
+  } else if (const auto* probe = std::get_if<wire::LinkProbe>(&inner->message)) {
+    const wire::LinkProbed answer{probe->probe};
+    control_->send(wire::Relay{from}, std::make_shared<const Bytes>(wire::encode_frame(answer, 0)));
+  } else if (const auto* probed = std::get_if<wire::LinkProbed>(&inner->message)) {
+    prober_.on_probed(from, *probed);
   }
 }
 
@@ -354,9 +374,12 @@ void Node::accept(std::shared_ptr<net::Link> link, wire::Frame first) {
         forget);
   } else if (std::holds_alternative<wire::DataHello>(first.message)) {
     net::Link::Handlers handlers;
-    handlers.on_frame = [this, alive = alive_](wire::Frame frame) {
-      if (auto* step = std::get_if<wire::Step>(&frame.message); step && *alive) {
+    handlers.on_frame = [this, alive = alive_, key](wire::Frame frame) {
+      if (!*alive) return;
+      if (auto* step = std::get_if<wire::Step>(&frame.message)) {
         stages_.on_step(std::move(*step), std::move(frame.raw));
+      } else if (const auto* probe = std::get_if<wire::LinkProbe>(&frame.message)) {
+        key->send(wire::LinkProbed{probe->probe});
       }
     };
     handlers.on_closed = [forget](const Error&) { forget(); };

@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "net/join_link.h"
 #include "net/transport.h"
+#include "node/link_prober.h"
 #include "node/membership.h"
 #include "node/stage_table.h"
 
@@ -73,6 +74,7 @@ class Node {
   void connect(std::size_t endpoint);
   void on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint& endpoint);
   void on_control_frame(wire::Frame frame);
+  void on_relayed(const NodeId& from, ByteSpan frame);
   void on_control_closed(const Error& error);
   void on_revoked(const Error& error);
   void retry_later(const std::string& why);
@@ -110,6 +112,7 @@ class Node {
   Duration telemetry_interval_ = std::chrono::milliseconds(500);
   SplitMix64 jitter_;
   StageTable stages_;
+  LinkProber prober_;
   std::optional<model::Manifest> model_;  // of options_.model, until it is hashed
   std::unique_ptr<BackgroundTask<Result<std::vector<Digest>>>> hashing_;
   std::optional<std::vector<WeightType>> asked_types_;  // by the control link that is open, not answered yet

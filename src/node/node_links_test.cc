@@ -13,13 +13,32 @@ using test::Peer;
 struct Heard {
   std::shared_ptr<net::Link> link;
   std::vector<wire::Message> messages;
+  std::vector<Bytes> raw;  // of the relayed frames
   std::optional<Error> closed;
+  std::size_t probes = 0;
+  bool answers_probes = true;
 
   void start() {
     net::Link::Handlers handlers;
-    handlers.on_frame = [this](wire::Frame frame) { messages.push_back(std::move(frame.message)); };
+    handlers.on_frame = [this](wire::Frame frame) {
+      if (const auto* probe = std::get_if<wire::LinkProbe>(&frame.message)) {
+        ++probes;
+        if (answers_probes) link->send(wire::LinkProbed{probe->probe});
+        return;
+      }
+      if (std::holds_alternative<wire::Relay>(frame.message)) raw.push_back(std::move(frame.raw));
+      messages.push_back(std::move(frame.message));
+    };
     handlers.on_closed = [this](const Error& error) { closed = error; };
     link->start(std::move(handlers));
+  }
+  template <typename T>
+  std::vector<T> all() const {
+    std::vector<T> found;
+    for (const auto& message : messages) {
+      if (const auto* one = std::get_if<T>(&message)) found.push_back(*one);
+    }
+    return found;
   }
 };
 
@@ -50,6 +69,13 @@ class NodeLinksTest : public ::testing::Test {
     return links_.back()->messages.at(0);
   }
   net::Link& control() { return *links_.back()->link; }
+  // What the node told of the link that it was asked to measure.
+  wire::LinkMeasured measured(const wire::MeasureLink& order) {
+    const std::size_t before = links_.back()->all<wire::LinkMeasured>().size();
+    control().send(order);
+    EXPECT_TRUE(run_until([&] { return links_.back()->all<wire::LinkMeasured>().size() > before; }));
+    return links_.back()->all<wire::LinkMeasured>().back();
+  }
 
   // The neighbour opens a data link to the node, and waits for its answer or its refusal.
   std::unique_ptr<Heard> dial(std::uint16_t port) {
@@ -142,6 +168,69 @@ TEST_F(NodeLinksTest, ARevokedNodePairsAgainWithAFreshLinkOnce) {
   ASSERT_TRUE(run_until([&] { return !fatal_.empty(); }));
   EXPECT_EQ(fatal_[0].message, "revoked again");
   EXPECT_EQ(links_.size(), 3u);
+}
+
+TEST_F(NodeLinksTest, ProbesAreAnsweredOnEveryLink) {
+  start();
+  const auto port = std::get<wire::Hello>(opened(1)).data_port;
+  control().send(wire::Welcome{500, "home"});
+  const NodeId& peer = neighbour_.identity().id();
+  control().send(wire::Plan{Epoch{1}, {stage_of(peer, {0, 1}), stage_of(node_->id(), {1, 2})}});
+  const auto block = std::make_shared<const Bytes>(wire::kProbeBytesMax);
+  control().send(wire::LinkProbe{5}, block);
+  ASSERT_TRUE(run_until([&] { return !links_[0]->all<wire::LinkProbed>().empty(); }));
+  EXPECT_EQ(links_[0]->all<wire::LinkProbed>()[0].probe, 5u);
+
+  const auto data = dial(port);
+  data->link->send(wire::LinkProbe{6}, block);
+  ASSERT_TRUE(run_until([&] { return !data->all<wire::LinkProbed>().empty(); }));
+  EXPECT_EQ(data->all<wire::LinkProbed>()[0].probe, 6u);
+
+  const auto relayed = [&](const NodeId& from, std::uint64_t probe) {
+    control().send(wire::Relay{from}, std::make_shared<const Bytes>(wire::encode_frame(wire::LinkProbe{probe}, 0)));
+  };
+  relayed(NodeId{Sha256::of(as_bytes("a stranger"))}, 7);
+  relayed(peer, 8);
+  ASSERT_TRUE(run_until([&] { return !links_[0]->raw.empty(); }));
+  EXPECT_EQ(links_[0]->all<wire::Relay>()[0].peer, peer);
+  const auto answer = wire::decode_frame(links_[0]->raw[0]);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(std::get<wire::LinkProbed>(answer->message).probe, 8u);
+}
+
+TEST_F(NodeLinksTest, LinksAreMeasuredWhenTheCoordinatorAsks) {
+  start();
+  ASSERT_TRUE(std::holds_alternative<wire::Hello>(opened(1)));
+  control().send(wire::Welcome{500, "home"});
+  std::unique_ptr<Heard> data;
+  Peer next(io_, [&](std::shared_ptr<net::Link> link, const wire::Frame& first) {
+    data = std::make_unique<Heard>();
+    data->link = std::move(link);
+    data->start();
+    data->link->send(first.message);
+  });
+  wire::PlanStage own = stage_of(node_->id(), {0, 1}), last = stage_of(next.id(), {1, 2});
+  last.addresses = {"127.0.0.1"};
+  last.data_port = next.endpoint().port;
+  control().send(wire::Plan{Epoch{4}, {own, last}});
+  ASSERT_TRUE(run_until([&] { return !links_[0]->all<wire::LinkReport>().empty(); }));
+
+  const wire::LinkMeasured over_control = measured({1, Epoch{4}, {}});
+  EXPECT_TRUE(over_control.measured) << over_control.reason;
+  EXPECT_GT(over_control.bytes_per_s, 0u);
+  EXPECT_EQ(data->probes, 0u);
+  const wire::LinkMeasured over_data = measured({2, Epoch{4}, own.stage});
+  EXPECT_TRUE(over_data.measured && over_data.direct) << over_data.reason;
+  EXPECT_EQ(over_data.measure, 2u);
+  EXPECT_GT(data->probes, net::kRttProbes);
+
+  EXPECT_FALSE(measured({3, Epoch{3}, own.stage}).measured) << "of an older plan";
+  EXPECT_FALSE(measured({4, Epoch{4}, last.stage}).measured) << "no stage of this node";
+  data->answers_probes = false;
+  control().send(wire::MeasureLink{5, Epoch{4}, own.stage});
+  const wire::LinkMeasured second = measured({6, Epoch{4}, {}});
+  EXPECT_EQ(second.measure, 6u);
+  EXPECT_EQ(second.reason, "the node is measuring another of its links");
 }
 
 }  // namespace

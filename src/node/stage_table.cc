@@ -309,6 +309,14 @@ const wire::PlanStage* StageTable::next_of(StageId stage) const {
   return nullptr;
 }
 
+std::optional<NodeId> StageTable::successor(Epoch epoch, StageId stage) const {
+  const NodeId& self = transport_.identity().id();
+  const auto ours = [&](const wire::PlanStage& each) { return each.stage == stage && each.node == self; };
+  if (epoch != plan_.epoch || std::none_of(plan_.stages.begin(), plan_.stages.end(), ours)) return std::nullopt;
+  const wire::PlanStage* next = next_of(stage);
+  return next != nullptr && next->node != self ? std::optional(next->node) : std::nullopt;
+}
+
 std::vector<wire::StageTelemetry> StageTable::telemetry() const {
   std::vector<wire::StageTelemetry> all;
   for (const auto& [id, entry] : stages_) {

@@ -43,6 +43,9 @@ class StageTable {
 
   void on_step(wire::Step step, Bytes raw);
   bool knows_peer(const NodeId& id) const;  // a node of the current plan
+  // The node that this stage of the current plan sends to over a data link; nullopt: none, or another plan's epoch.
+  std::optional<NodeId> successor(Epoch epoch, StageId stage) const;
+  DataLinks& links() { return links_; }
   std::vector<wire::StageTelemetry> telemetry() const;
   void tick();
 

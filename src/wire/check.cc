@@ -132,4 +132,9 @@ void check(const KernelsProbed& m, Check& check) {
   check.text("left_out", m.cost.left_out, kTextBytesMax);
 }
 
+void check(const LinkMeasured& m, Check& check) {
+  check.text("reason", m.reason, kTextBytesMax);
+  check.that(!m.measured || m.bytes_per_s > 0, "bytes_per_s", "0 of a link that was measured");
+}
+
 }  // namespace shoal::wire

@@ -51,6 +51,7 @@ void check(const StepFailed& message, Check& check);
 void check(const FetchPiece& message, Check& check);
 void check(const ProbeKernels& message, Check& check);
 void check(const KernelsProbed& message, Check& check);
+void check(const LinkMeasured& message, Check& check);
 // Messages of numbers that mean something to their receiver only.
 template <typename T>
 void check(const T&, Check&) {}

@@ -376,6 +376,41 @@ void from_proto(const pb::Relay& from, Relay& to, Check& check) {
   to.peer.key = digest_from(from.peer(), "peer", check);
 }
 
+void to_proto(const MeasureLink& from, pb::MeasureLink& to) {
+  to.set_measure(from.measure);
+  to.set_epoch(from.epoch.value);
+  to.set_from_stage(from.from_stage.value);
+}
+void from_proto(const pb::MeasureLink& from, MeasureLink& to, Check&) {
+  to = {from.measure(), {from.epoch()}, {from.from_stage()}};
+}
+
+void to_proto(const LinkProbe& from, pb::LinkProbe& to) {
+  to.set_probe(from.probe);
+}
+void from_proto(const pb::LinkProbe& from, LinkProbe& to, Check&) {
+  to.probe = from.probe();
+}
+
+void to_proto(const LinkProbed& from, pb::LinkProbed& to) {
+  to.set_probe(from.probe);
+}
+void from_proto(const pb::LinkProbed& from, LinkProbed& to, Check&) {
+  to.probe = from.probe();
+}
+
+void to_proto(const LinkMeasured& from, pb::LinkMeasured& to) {
+  to.set_measure(from.measure);
+  to.set_measured(from.measured);
+  to.set_reason(text_to(from.reason));
+  to.set_rtt_us(from.rtt_us);
+  to.set_bytes_per_s(from.bytes_per_s);
+  to.set_direct(from.direct);
+}
+void from_proto(const pb::LinkMeasured& from, LinkMeasured& to, Check&) {
+  to = {from.measure(), from.measured(), from.reason(), from.rtt_us(), from.bytes_per_s(), from.direct()};
+}
+
 // --- steps ---
 
 void to_proto(const Step& from, pb::Step& to) {

@@ -123,6 +123,10 @@ constexpr Kind kKinds[] = {
     kind<PieceData, pb::PieceData>("PieceData", kSmall, kPieceChunkBytesMax),
     kind<ProbeKernels, pb::ProbeKernels>("ProbeKernels", kTexts),
     kind<KernelsProbed, pb::KernelsProbed>("KernelsProbed", kTexts),
+    kind<MeasureLink, pb::MeasureLink>("MeasureLink", kSmall),
+    kind<LinkProbe, pb::LinkProbe>("LinkProbe", kSmall, kProbeBytesMax),
+    kind<LinkProbed, pb::LinkProbed>("LinkProbed", kSmall),
+    kind<LinkMeasured, pb::LinkMeasured>("LinkMeasured", kTexts),
 };
 static_assert(std::size(kKinds) == std::variant_size_v<Message>);
 static_assert([] {

@@ -95,6 +95,8 @@ TEST(Frame, FullMessagesFitTheirLimits) {
                             std::vector<StageTime>(kTimesMax, {{kBig}, UINT32_MAX, UINT32_MAX, UINT32_MAX, kBig})});
   full.push_back(ProbeKernels{std::vector<WeightType>(kWeightTypesMax, {UINT32_MAX, kBig})});
   full.push_back(KernelsProbed{{true, 1e300, text}});
+  full.push_back(MeasureLink{kBig, {kBig}, {kBig}});
+  full.push_back(LinkMeasured{kBig, true, text, kBig, kBig, true});
   full.push_back(StepFailed{{kBig}, {kBig}, {kBig}, ErrorCode::kInternal, text});
   for (const Message& message : full) {
     const std::size_t raw_bytes = std::holds_alternative<StepResult>(message) ? kStepRowsMax * 8 : 0;
@@ -163,6 +165,10 @@ TEST(Frame, RawBytesFitTheirMessage) {
   EXPECT_TRUE(check_raw(PieceData{{}, 0, true}, kPieceChunkBytesMax).ok());
   EXPECT_FALSE(check_raw(PieceData{{}, 0, true}, kPieceChunkBytesMax + 1).ok());
   EXPECT_FALSE(check_raw(PieceData{{}, 0, false}, 1).ok());
+  EXPECT_TRUE(check_raw(LinkProbe{}, 0).ok());
+  EXPECT_TRUE(check_raw(LinkProbe{}, kProbeBytesMax).ok());
+  EXPECT_FALSE(check_raw(LinkProbe{}, kProbeBytesMax + 1).ok());
+  EXPECT_FALSE(check_raw(LinkProbed{}, 1).ok());
   EXPECT_FALSE(check_raw(Ping{}, 1).ok());
 }
 
@@ -209,6 +215,13 @@ TEST(Frame, BrokenPromisesAreRefusedByName) {
   EXPECT_REFUSED(FetchPiece, fetch, "length_max: 0");
   fetch.set_length_max(kPieceChunkBytesMax + 1);
   EXPECT_REFUSED(FetchPiece, fetch, "length_max");
+
+  v1::LinkMeasured measured;
+  measured.set_measured(true);
+  EXPECT_REFUSED(LinkMeasured, measured, "LinkMeasured.bytes_per_s: 0 of a link that was measured");
+  measured.set_measured(false);
+  measured.set_reason("\n");
+  EXPECT_REFUSED(LinkMeasured, measured, "LinkMeasured.reason");
 }
 
 TEST(Frame, BrokenPlansAndLoadsAreRefusedByName) {

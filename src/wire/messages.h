@@ -16,7 +16,7 @@
 
 namespace shoal::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 
 inline constexpr std::size_t kNameBytesMax = 64;
 inline constexpr std::size_t kTextBytesMax = 1024;  // error messages, reasons
@@ -31,6 +31,7 @@ inline constexpr std::size_t kForksMax = 64;
 inline constexpr std::size_t kTimesMax = 1024;
 inline constexpr std::size_t kWeightTypesMax = 64;
 inline constexpr std::uint32_t kPieceChunkBytesMax = 1u << 20;
+inline constexpr std::uint32_t kProbeBytesMax = 64u << 10;  // raw bytes of a LinkProbe
 inline constexpr std::uint32_t kTelemetryIntervalMsMax = 60'000;
 inline constexpr std::uint32_t kCandidatesMax = 1u << 21;  // for one row; beyond every vocabulary
 inline constexpr std::uint32_t kAllLogits = UINT32_MAX;
@@ -241,8 +242,34 @@ struct KernelsProbed {
   bool operator==(const KernelsProbed&) const = default;
 };
 
+// Asks a node to measure a link of its own (net/link_meter.h).
+struct MeasureLink {
+  std::uint64_t measure = 0;
+  Epoch epoch;
+  StageId from_stage;  // the data link from this stage to its successor; none: the control link
+  bool operator==(const MeasureLink&) const = default;
+};
+struct LinkProbe {
+  std::uint64_t probe = 0;
+  bool operator==(const LinkProbe&) const = default;
+};
+struct LinkProbed {
+  std::uint64_t probe = 0;
+  bool operator==(const LinkProbed&) const = default;
+};
+struct LinkMeasured {
+  std::uint64_t measure = 0;
+  bool measured = false;
+  std::string reason;  // why not
+  std::uint64_t rtt_us = 0;
+  std::uint64_t bytes_per_s = 0;  // not 0 when measured
+  bool direct = false;
+  bool operator==(const LinkMeasured&) const = default;
+};
+
 using Message = std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping,
                              Pong, Plan, LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport,
-                             Relay, Step, StepResult, StepFailed, FetchPiece, PieceData, ProbeKernels, KernelsProbed>;
+                             Relay, Step, StepResult, StepFailed, FetchPiece, PieceData, ProbeKernels, KernelsProbed,
+                             MeasureLink, LinkProbe, LinkProbed, LinkMeasured>;
 
 }  // namespace shoal::wire

@@ -27,7 +27,7 @@ class SampleMessages {
       for (const std::uint32_t count : result->candidate_counts) size += count * std::size_t{8};
     }
     if (const auto* piece = std::get_if<PieceData>(&message); piece && piece->found) size = below(5000);
-    if (std::holds_alternative<Relay>(message)) size = below(5000);
+    if (std::holds_alternative<Relay>(message) || std::holds_alternative<LinkProbe>(message)) size = below(5000);
     return bytes(size);
   }
 
@@ -149,6 +149,10 @@ class SampleMessages {
   void fill(WeightType& m) { m = {u32(), u64()}; }
   void fill(ProbeKernels& m) { fill_list(m.types, kWeightTypesMax); }
   void fill(KernelsProbed& m) { m = {{coin(), random_.unit() * 5, text(kTextBytesMax)}}; }
+  void fill(MeasureLink& m) { m = {u64(), {u64()}, {u64()}}; }
+  void fill(LinkProbe& m) { m = {u64()}; }
+  void fill(LinkProbed& m) { m = {u64()}; }
+  void fill(LinkMeasured& m) { m = {u64(), coin(), text(kTextBytesMax), u64(), 1 + u64() / 2, coin()}; }
   void fill(PieceData& m) { m = {digest(), u64(), coin()}; }
 
   SplitMix64 random_;

@@ -2,12 +2,10 @@
 
 import http.client
 import json
-import socket
-import subprocess
 import threading
 import unittest
 
-from shoal import BIN, HttpError, ShoalTestCase, in_parallel, model, run
+from shoal import HttpError, ShoalTestCase, in_parallel, model, run
 
 
 class Traced:
@@ -29,12 +27,6 @@ class Traced:
 
     def __exit__(self, *_):
         self.thread.join()
-
-
-def free_port():
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]
 
 
 def spans(trace):
@@ -172,26 +164,9 @@ class SlowLink(ShoalTestCase):
 
     DELAY_MS = 30
 
-    def shaper(self, port):
-        """A slow way to this port; its own port."""
-        process = subprocess.Popen([str(BIN / "shoal-link-shaper"), "--to", f"127.0.0.1:{port}", "--delay-ms",
-                                    str(self.DELAY_MS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-        def end():
-            process.stdin.close()
-            process.wait(10)
-            process.stdout.close()
-
-        self.addCleanup(end)
-        return int(process.stdout.readline())
-
     def test_it_is_named(self):
         shoal = self.start(model(), nodes=0, nodes_min=2, wait=False)
-        for _ in range(2):
-            port = free_port()
-            shoal.add_node("--announce", f"127.0.0.1:{self.shaper(port)}", listen=f"127.0.0.1:{port}")
-        shoal.wait_serving(stages=2)
-        shoal.wait_status(lambda status: status["plan"]["stages"][0]["link_to_next"] == "direct", "a direct link")
+        self.add_shaped_nodes(shoal, 2, "--delay-ms", self.DELAY_MS)
         out = self.temporary_directory() / "trace.json"
         with Traced(shoal, "--seconds", 3, "--out", out) as traced:
             shoal.completion("Once upon a time", max_tokens=12)

@@ -17,6 +17,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -437,6 +438,12 @@ def in_parallel(calls):
     return [value for _, value in results]
 
 
+def free_port():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
+
+
 class ShoalTestCase(unittest.TestCase):
     """Ends what a test has started, and shows the logs of a test that fails."""
 
@@ -470,6 +477,28 @@ class ShoalTestCase(unittest.TestCase):
 
     def tearDown(self):
         self._show_logs()
+
+    def shaper(self, port, *arguments):
+        """A way to this port of 127.0.0.1 that is as slow as the arguments say; its own port."""
+        process = subprocess.Popen([str(BIN / "shoal-link-shaper"), "--to", f"127.0.0.1:{port}", *map(str, arguments)],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+        def end():
+            process.stdin.close()
+            process.wait(10)
+            process.stdout.close()
+
+        self.addCleanup(end)
+        return int(process.stdout.readline())
+
+    def add_shaped_nodes(self, shoal, count, *arguments):
+        """Nodes whose neighbours reach them over links as slow as the arguments say; a direct link is waited for."""
+        for _ in range(count):
+            port = free_port()
+            shoal.add_node("--announce", f"127.0.0.1:{self.shaper(port, *arguments)}", listen=f"127.0.0.1:{port}")
+        shoal.wait_serving(stages=count)
+        shoal.wait_status(lambda status: all(stage["link_to_next"] == "direct" for stage in status["plan"]["stages"][:-1]),
+                          "direct links")
 
     def temporary_directory(self):
         path = tempfile.mkdtemp(prefix="shoal-e2e.")
