@@ -179,7 +179,11 @@ Status LlamaInstance::eval(std::span<const EvalRow> rows, std::vector<float>* hi
   std::int32_t slot_counts[kStepRowsMax];
   std::int8_t outputs[kStepRowsMax];
   std::vector<float> embeddings;
-  if (!is_first_) embeddings.reserve(rows.size() * embedding_length());
+  // Rows that lie one behind the other are read where they are; llama.cpp makes its own copy of what it computes.
+  bool in_place = !is_first_;
+  for (std::size_t i = 1; i < rows.size() && in_place; ++i)
+    in_place = rows[i].hidden == rows[0].hidden + i * embedding_length();
+  if (!is_first_ && !in_place) embeddings.reserve(rows.size() * embedding_length());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     tokens[i] = rows[i].token;
     positions[i] = rows[i].position;
@@ -188,11 +192,14 @@ Status LlamaInstance::eval(std::span<const EvalRow> rows, std::vector<float>* hi
     slot_counts[i] = 1;
     // Not last: all rows are outputs, or the last layer would drop the others.
     outputs[i] = !is_last_ || rows[i].output;
-    if (!is_first_) embeddings.insert(embeddings.end(), rows[i].hidden, rows[i].hidden + embedding_length());
+    if (!is_first_ && !in_place)
+      embeddings.insert(embeddings.end(), rows[i].hidden, rows[i].hidden + embedding_length());
   }
   const llama_batch batch = {static_cast<std::int32_t>(rows.size()),
                              is_first_ ? tokens : nullptr,
-                             is_first_ ? nullptr : embeddings.data(),
+                             is_first_  ? nullptr
+                             : in_place ? const_cast<float*>(rows[0].hidden)  // only read
+                                        : embeddings.data(),
                              positions,
                              slot_counts,
                              slot_lists,
