@@ -127,6 +127,7 @@ Json stage_object(const coordinator::StageStatus& stage) {
           {"exact", stage.exactness.exact},
           {"exactness", stage.exactness.reason},
           {"link_to_next", to_string(stage.to_next)},
+          {"sends", to_string(stage.sends)},
           {"error", stage.error}};
 }
 

@@ -81,7 +81,7 @@ Status serve(Options options) {
   coordinator::CoordinatorOptions coordinator_options;
   coordinator_options.name = options.name;
   coordinator_options.cluster = cluster;
-  options.settings.apply_to(coordinator_options.limits);
+  SHOAL_RETURN_IF_ERROR(options.settings.apply_to(coordinator_options));
   SHOAL_ASSIGN_OR_RETURN(const auto drafts, options.settings.open_draft_model(io, model->vocabulary()));
   coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;

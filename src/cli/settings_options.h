@@ -5,9 +5,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/activations.h"
+#include "base/result.h"
 #include "base/stage_spec.h"
+#include "coordinator/coordinator.h"
 #include "draft/draft_model.h"
-#include "sched/scheduler.h"
 
 namespace shoal::cli {
 
@@ -17,6 +19,7 @@ struct SettingsOptions {
   std::uint32_t kv_tokens = 0;  // 0: as many as `context`
   std::string kv_type = "f16";
   std::string exact = "auto";
+  std::string activations = "auto";
   std::uint32_t draft_tokens = 15;
   std::string draft_model;
   std::uint32_t draft_threads = 1;
@@ -38,6 +41,11 @@ struct SettingsOptions {
                    "Exact answers whatever the shoal does: auto (wherever that costs under 10 %), on, off")
         ->check(CLI::IsMember({"auto", "on", "off"}))
         ->capture_default_str();
+    app.add_option("--activations", activations,
+                   "How hidden states travel between nodes where answers are not exact: f32, f16, q8_0, or auto: with "
+                   "--exact off what each link needs, else f32")
+        ->check(CLI::IsMember({"auto", "f32", "f16", "q8_0"}))
+        ->capture_default_str();
     app.add_option("--draft-tokens", draft_tokens,
                    "Most tokens guessed ahead where text repeats itself and it pays; the answer is the same (0: none)")
         ->check(CLI::Range(0u, 31u))
@@ -54,10 +62,22 @@ struct SettingsOptions {
         ->capture_default_str();
   }
 
-  void apply_to(sched::Limits& limits) const {
+  // kInvalidArgument: they contradict each other.
+  Status apply_to(coordinator::CoordinatorOptions& options) const {
+    sched::Limits& limits = options.limits;
     limits.settings = settings();
     limits.draft_tokens_max = draft_tokens;
     limits.prefix_cache = prefix_cache == "on";
+    for (const auto type : {ActivationType::kF32, ActivationType::kF16, ActivationType::kQ8_0}) {
+      if (activations == to_string(type)) options.activations = type;
+    }
+    if (limits.settings.exact == ExactMode::kOn &&
+        options.activations.value_or(ActivationType::kF32) != ActivationType::kF32) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("--activations {} changes answers, and --exact on forbids that: leave one of them out",
+                               activations)};
+    }
+    return {};
   }
 
   // nullptr: none is asked for. `vocabulary`, of the model, must outlive it.

@@ -42,7 +42,7 @@ void print_stages(const json& plan) {
     std::string link = stage.value("link_to_next", "none");
     std::printf("  %-7s %-20s %-16s %-18s %s\n", layers_text(stage["layers"]).c_str(),
                 stage.value("node_name", "").c_str(), stage_state_text(stage).c_str(), memory_text(stage).c_str(),
-                link == "none" ? "" : link.c_str());
+                link == "none" ? "" : fmt::format("{}, {}", link, stage.value("sends", "f32")).c_str());
     if (std::string error = stage.value("error", ""); !error.empty()) std::printf("          %s\n", error.c_str());
   }
 }

@@ -164,6 +164,8 @@ void Coordinator::publish(const sched::PublishPlan& action) {
       kept[stage.stage] = std::move(record);
     }
     kept[stage.stage].to_next = LinkPath::kNone;
+    kept[stage.stage].sends = ActivationType::kF32;
+    kept[stage.stage].speed_to_next.reset();
     wire::PlanStage out{stage.stage, stage.node, stage.range, node_name(stage.node),
                         {},          0,          i == 0,      i + 1 == plan_.stages.size()};
     if (const auto* member = cluster_.find(stage.node); member && member->hello) {
@@ -348,6 +350,7 @@ void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& rea
   log_info("{}: layers {} ready, {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
            record->exactness.reason);
   feed(sched::StageReady{ready.stage});
+  begin_activations();
 }
 
 void Coordinator::on_link_report(const wire::LinkReport& report) {
@@ -359,6 +362,7 @@ void Coordinator::on_link_report(const wire::LinkReport& report) {
     log_warning("layers {} reach the next stage through the coordinator: {}", found->second.range.text(),
                 report.reason);
   }
+  begin_activations();
 }
 
 void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw) {
@@ -369,6 +373,7 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   const Time now = clock_.now();
   const Duration way = now - step.mapped().sent;
   count_step(result, way);
+  adapt_activations(result, rows.size(), now);
   if (tracer_.recording()) trace_step(result, rows, step.mapped().sent, now);
   auto logits = read_logits(result, raw, model_.vocabulary().size());
   std::vector<std::size_t> index_of(rows.size());  // of a row's logits

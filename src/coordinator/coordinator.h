@@ -23,6 +23,7 @@
 #include "coordinator/token_rate.h"
 #include "coordinator/trace.h"
 #include "sched/scheduler.h"
+#include "sched/step_cost.h"
 
 namespace shoal::coordinator {
 
@@ -31,6 +32,8 @@ struct CoordinatorOptions {
   net::Endpoint cluster;  // where nodes dial in
   sched::Limits limits;   // draft_model: whether there is a draft source
   DraftSource* drafts = nullptr;
+  // In which type hidden states go from node to node, where answers need not be exact; nullopt: what each link needs.
+  std::optional<ActivationType> activations = std::nullopt;
 };
 
 class Coordinator final : public CompletionService {
@@ -51,7 +54,7 @@ class Coordinator final : public CompletionService {
   Status start_trace() override;
   Trace stop_trace() override { return tracer_.stop(clock_.now()); }
   Status start_net_bench(std::function<void(NetBench)> done) override;
-  void cancel_net_bench() override { link_bench_.cancel(); }
+  void cancel_net_bench() override;
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
 
@@ -70,6 +73,9 @@ class Coordinator final : public CompletionService {
     ExactnessReport exactness;
     LinkPath to_next = LinkPath::kNone;
     std::string error;
+    ActivationType sends = ActivationType::kF32;
+    std::optional<net::LinkSpeed> speed_to_next;
+    sched::CostLine cost;  // of computing; counted where it decides what is sent
   };
 
   Coordinator(boost::asio::io_context& io, const Clock& clock, net::Transport& transport, Store& store,
@@ -92,6 +98,12 @@ class Coordinator final : public CompletionService {
   TracedPlan traced_plan() const;
   void trace_step(const wire::StepResult& result, const std::vector<sched::Row>& rows, Time sent, Time returned);
   void on_link_report(const wire::LinkReport& report);
+  bool adapts_activations() const;
+  bool links_settled() const;
+  void begin_activations();
+  void keep_speeds(Epoch epoch, const std::vector<MeasuredLink>& links);
+  void adapt_activations(const wire::StepResult& result, std::size_t rows, Time now);
+  void set_activations(StageId stage, ActivationType type);
   std::vector<MeasuredLink> control_links() const;
   std::vector<MeasuredLink> data_links() const;  // of the current plan, between nodes
   StageRecord* own_stage(const NodeId& node, StageId stage);
@@ -107,6 +119,8 @@ class Coordinator final : public CompletionService {
   CoordinatorOptions options_;
   Cluster cluster_;
   LinkBench link_bench_;
+  Epoch links_measured_;  // whose data links were measured to choose activations
+  Time activations_chosen_;
   KernelChoice kernels_;
   sched::Scheduler scheduler_;
   boost::asio::steady_timer timer_;

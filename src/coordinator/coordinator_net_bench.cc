@@ -9,10 +9,17 @@ Status Coordinator::start_net_bench(std::function<void(NetBench)> done) {
   }
   std::vector<MeasuredLink> links = control_links();
   for (MeasuredLink& link : data_links()) links.push_back(std::move(link));
-  link_bench_.start(plan_.epoch, std::move(links), [this, done = std::move(done)](std::vector<MeasuredLink> measured) {
-    done({std::move(measured), model_.manifest().embedding_length});
-  });
+  link_bench_.start(plan_.epoch, std::move(links),
+                    [this, epoch = plan_.epoch, done = std::move(done)](std::vector<MeasuredLink> measured) {
+                      keep_speeds(epoch, measured);
+                      done({std::move(measured), model_.manifest().embedding_length});
+                    });
   return {};
+}
+
+void Coordinator::cancel_net_bench() {
+  link_bench_.cancel();
+  begin_activations();
 }
 
 std::vector<MeasuredLink> Coordinator::control_links() const {

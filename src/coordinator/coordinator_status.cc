@@ -45,7 +45,7 @@ PlanStatus Coordinator::plan_status(const sched::PlannedPlan& plan) const {
     const StageRecord& record = found->second;
     status.stages.push_back({record.node, node_name(record.node), record.range, record.state, record.bytes_done,
                              record.bytes_total, record.memory_planned_bytes, record.memory, record.exactness,
-                             record.to_next, record.error});
+                             record.to_next, record.error, record.sends});
   }
   return status;
 }

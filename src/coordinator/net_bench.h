@@ -11,7 +11,7 @@
 #include "base/ids.h"
 #include "base/stage_spec.h"
 #include "coordinator/status.h"
-#include "net/link_meter.h"
+#include "net/link_speed.h"
 
 namespace shoal::coordinator {
 

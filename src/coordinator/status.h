@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/activations.h"
 #include "base/ids.h"
 #include "base/stage_spec.h"
 
@@ -55,11 +56,12 @@ struct StageStatus {
   StageState state = StageState::kFetching;
   std::uint64_t bytes_done = 0;  // of the shard, while fetching
   std::uint64_t bytes_total = 0;
-  std::uint64_t memory_planned_bytes = 0;  // the planner's prediction
-  StageMemory memory;                      // measured; zeros until ready
-  ExactnessReport exactness;               // reason is empty until ready
-  LinkPath to_next = LinkPath::kNone;      // kNone: the last stage, or not connected yet
-  std::string error;                       // kFailed: why, one line
+  std::uint64_t memory_planned_bytes = 0;       // the planner's prediction
+  StageMemory memory;                           // measured; zeros until ready
+  ExactnessReport exactness;                    // reason is empty until ready
+  LinkPath to_next = LinkPath::kNone;           // kNone: the last stage, or not connected yet
+  std::string error;                            // kFailed: why, one line
+  ActivationType sends = ActivationType::kF32;  // hidden states to the next stage
 };
 
 struct PlanStatus {

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "net/link_speed.h"
 #include "wire/messages.h"
 
 namespace shoal::net {
@@ -34,12 +35,6 @@ inline constexpr Duration kMeasureMax = std::chrono::seconds(6);
 inline constexpr std::size_t kProbesInFlightMax = 64;
 inline constexpr std::size_t kRateBytesMax = 64u << 20;
 inline constexpr std::size_t kQueuedBytesMax = 32u << 20;
-
-struct LinkSpeed {
-  Duration rtt{};
-  double bytes_per_s = 0;  // more than 0
-  bool operator==(const LinkSpeed&) const = default;
-};
 
 class LinkMeter {
  public:

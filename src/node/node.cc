@@ -282,6 +282,8 @@ void Node::on_control_frame(wire::Frame frame) {
     close_links_of_strangers();
   } else if (const auto* load = std::get_if<wire::LoadStage>(&message)) {
     stages_.load(*load);
+  } else if (const auto* activations = std::get_if<wire::SetActivations>(&message)) {
+    stages_.set_activations(*activations);
   } else if (const auto* drop = std::get_if<wire::DropStage>(&message)) {
     stages_.drop(drop->stage);
   } else if (auto* probe = std::get_if<wire::ProbeKernels>(&message)) {

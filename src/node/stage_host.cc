@@ -2,6 +2,8 @@
 
 #include <boost/asio/post.hpp>
 
+#include "engine/activations.h"
+
 namespace shoal::node {
 namespace {
 
@@ -15,6 +17,14 @@ Duration since(SteadyClock::time_point from, SteadyClock::time_point to) {
 std::span<const float> as_floats(const Bytes& bytes) {
   SHOAL_ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(float) == 0);
   return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+Result<engine::StepOutput> step(engine::Stage& stage, const StepJob& job) {
+  if (job.activations == ActivationType::kF32) return stage.step({job.rows, as_floats(job.hidden)});
+  SHOAL_ASSIGN_OR_RETURN(
+      const std::vector<float> hidden,
+      engine::unpack_activations(job.hidden, job.rows.size(), stage.embedding_length(), job.activations));
+  return stage.step({job.rows, hidden});
 }
 
 }  // namespace
@@ -100,12 +110,19 @@ void StageHost::compute(engine::Stage& stage, Queued queued) {
   if (!prepared.ok()) {
     output = prepared.error();
   } else if (!queued.job.rows.empty()) {
-    output = stage.step({queued.job.rows, as_floats(queued.job.hidden)});
+    output = step(stage, queued.job);
+  }
+  const ActivationType wanted = activations_.load(std::memory_order_relaxed);
+  std::optional<Bytes> packed;
+  if (wanted != ActivationType::kF32 && output.ok() && !output->hidden.empty()) {
+    packed = engine::pack_activations(output->hidden, stage.embedding_length(), wanted);
+    if (packed) output->hidden = {};
   }
   const auto end = SteadyClock::now();
   // std::function wants copyable callables, so the outcome travels in a shared pointer.
-  auto outcome = std::make_shared<StepOutcome>(StepOutcome{std::move(queued.job), std::move(output), queued.at, end,
-                                                           since(queued.at, start), since(start, end)});
+  auto outcome = std::make_shared<StepOutcome>(
+      StepOutcome{std::move(queued.job), std::move(output), packed ? wanted : ActivationType::kF32,
+                  packed ? std::move(*packed) : Bytes(), queued.at, end, since(queued.at, start), since(start, end)});
   post([on_step = handlers_.on_step, outcome] { on_step(std::move(*outcome)); });
 }
 

@@ -18,6 +18,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "base/activations.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -42,15 +43,19 @@ struct StepJob {
   Epoch epoch;
   StepId step;
   std::vector<engine::Row> rows;
-  std::vector<SequenceId> frees;        // dropped before the rows are computed
-  std::vector<Fork> forks;              // then
-  std::vector<Truncation> truncations;  // then
-  Bytes hidden;                         // f32, rows x embedding_length; empty on the first stage
+  std::vector<SequenceId> frees;                      // dropped before the rows are computed
+  std::vector<Fork> forks;                            // then
+  std::vector<Truncation> truncations;                // then
+  Bytes hidden;                                       // rows x embedding_length; empty on the first stage
+  ActivationType activations = ActivationType::kF32;  // of `hidden`
 };
 
 struct StepOutcome {
   StepJob job;
   Result<engine::StepOutput> output;
+  // Not kF32: the hidden states are here as they travel, and no more in `output`.
+  ActivationType activations = ActivationType::kF32;
+  Bytes packed;
   std::chrono::steady_clock::time_point queued_at;
   std::chrono::steady_clock::time_point computed_at;
   Duration queued{};
@@ -77,6 +82,8 @@ class StageHost {
   // False when the queue is full.
   bool submit(StepJob job);
   std::size_t queued() const;
+  // The type in which hidden states are handed out from the next step on; those that it cannot hold come as f32.
+  void set_activations(ActivationType type) { activations_.store(type, std::memory_order_relaxed); }
 
   const StageLoad& load() const { return load_; }
 
@@ -98,6 +105,7 @@ class StageHost {
   std::condition_variable wake_;
   std::deque<Queued> queue_;
   std::atomic<bool> stopping_ = false;
+  std::atomic<ActivationType> activations_ = ActivationType::kF32;
   std::thread thread_;
 };
 

@@ -67,6 +67,9 @@ StageTable::~StageTable() {
 void StageTable::set_plan(wire::Plan plan) {
   if (plan.epoch < plan_.epoch) return;
   plan_ = std::move(plan);
+  for (auto& [stage, entry] : stages_) {
+    if (entry.host) entry.host->set_activations(ActivationType::kF32);
+  }
   links_.set_plan(plan_, transport_.identity().id());
   for (auto& [step, raw] : std::exchange(early_, {})) on_step(std::move(step), std::move(raw));
 }
@@ -196,6 +199,12 @@ void StageTable::drop(StageId stage) {
   if (!found.empty() && found.mapped().fetcher) found.mapped().fetcher->cancel();
 }
 
+void StageTable::set_activations(const wire::SetActivations& order) {
+  const auto found = stages_.find(order.from_stage);
+  if (order.epoch != plan_.epoch || found == stages_.end() || !found->second.ready) return;
+  found->second.host->set_activations(order.type);
+}
+
 void StageTable::drop_all() {
   while (!stages_.empty()) drop(stages_.begin()->first);
   links_.close_all();
@@ -221,8 +230,9 @@ void StageTable::on_step(wire::Step step, Bytes raw) {
   if (entry.order.is_first && !step.rows.empty() && !step.has_tokens) {
     return refuse(ErrorCode::kInvalidArgument, "the first stage was given no tokens");
   }
-  StepJob job{step.epoch,    step.step, {}, std::move(step.frees), std::move(step.forks), std::move(step.truncations),
-              std::move(raw)};
+  StepJob job{
+      step.epoch,     step.step,       {}, std::move(step.frees), std::move(step.forks), std::move(step.truncations),
+      std::move(raw), step.activations};
   job.rows.reserve(step.rows.size());
   for (const auto& row : step.rows) {
     job.rows.push_back(to_engine(row));
@@ -260,17 +270,20 @@ void StageTable::on_computed(StageId stage, StepOutcome outcome) {
     step.frees = std::move(outcome.job.frees);
     step.forks = std::move(outcome.job.forks);
     step.truncations = std::move(outcome.job.truncations);
-    send_onwards(*next, std::move(step), std::move(*outcome.output), outcome.computed_at);
+    send_onwards(*next, std::move(step), std::move(outcome));
   }
 }
 
-void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output,
-                              std::chrono::steady_clock::time_point computed) {
+void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, StepOutcome outcome) {
   step.to_stage = next.stage;
   step.has_tokens = false;
-  auto raw = std::make_shared<Bytes>(output.hidden.size() * sizeof(float));
-  if (!raw->empty()) std::memcpy(raw->data(), output.hidden.data(), raw->size());
-  step.times.back().send_us = microseconds_since(computed);
+  step.activations = outcome.activations;
+  auto raw = std::make_shared<Bytes>(std::move(outcome.packed));
+  if (const auto& hidden = outcome.output->hidden; !hidden.empty()) {
+    raw->resize(hidden.size() * sizeof(float));
+    std::memcpy(raw->data(), hidden.data(), raw->size());
+  }
+  step.times.back().send_us = microseconds_since(outcome.computed_at);
   if (next.node == transport_.identity().id()) return on_step(std::move(step), std::move(*raw));
   last_sent_ = step.step;
   links_.send(next.node, step, std::move(raw));

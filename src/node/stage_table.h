@@ -38,6 +38,8 @@ class StageTable {
   // While held, stages that are to be loaded wait: the store is about to know pieces that need not be fetched then.
   void hold_shards(bool held);
   void drop(StageId stage);
+  // How a stage sends its hidden states on, until the next plan; an order of another epoch changes nothing.
+  void set_activations(const wire::SetActivations& order);
   // The coordinator is gone: its plan is void.
   void drop_all();
 
@@ -79,8 +81,7 @@ class StageTable {
   void on_computed(StageId stage, StepOutcome outcome);
   // Both tell in the last of the step's times what passed since `computed`.
   void send_result(wire::Step step, engine::StepOutput output, std::chrono::steady_clock::time_point computed);
-  void send_onwards(const wire::PlanStage& next, wire::Step step, engine::StepOutput output,
-                    std::chrono::steady_clock::time_point computed);
+  void send_onwards(const wire::PlanStage& next, wire::Step step, StepOutcome outcome);
   const wire::PlanStage* next_of(StageId stage) const;
   void report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading);
 

@@ -411,6 +411,16 @@ void from_proto(const pb::LinkMeasured& from, LinkMeasured& to, Check&) {
   to = {from.measure(), from.measured(), from.reason(), from.rtt_us(), from.bytes_per_s(), from.direct()};
 }
 
+void to_proto(const SetActivations& from, pb::SetActivations& to) {
+  to.set_epoch(from.epoch.value);
+  to.set_from_stage(from.from_stage.value);
+  to.set_type(static_cast<std::uint32_t>(from.type));
+}
+void from_proto(const pb::SetActivations& from, SetActivations& to, Check& check) {
+  to = {{from.epoch()}, {from.from_stage()}, {}};
+  to.type = enum_from<ActivationType>(from.type(), kActivationTypeNames, "type", check);
+}
+
 // --- steps ---
 
 void to_proto(const Step& from, pb::Step& to) {
@@ -427,6 +437,7 @@ void to_proto(const Step& from, pb::Step& to) {
   list_to(from.times, to.mutable_times());
   list_to(from.truncations, to.mutable_truncations());
   list_to(from.forks, to.mutable_forks());
+  to.set_activations(static_cast<std::uint32_t>(from.activations));
 }
 void from_proto(const pb::Step& from, Step& to, Check& check) {
   to.epoch.value = from.epoch();
@@ -450,6 +461,7 @@ void from_proto(const pb::Step& from, Step& to, Check& check) {
   list_from(from.times(), to.times, "times", kTimesMax, check);
   list_from(from.truncations(), to.truncations, "truncations", kStepRowsMax, check);
   list_from(from.forks(), to.forks, "forks", kForksMax, check);
+  to.activations = enum_from<ActivationType>(from.activations(), kActivationTypeNames, "activations", check);
 }
 
 void to_proto(const StepResult& from, pb::StepResult& to) {

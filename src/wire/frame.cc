@@ -127,6 +127,7 @@ constexpr Kind kKinds[] = {
     kind<LinkProbe, pb::LinkProbe>("LinkProbe", kSmall, kProbeBytesMax),
     kind<LinkProbed, pb::LinkProbed>("LinkProbed", kSmall),
     kind<LinkMeasured, pb::LinkMeasured>("LinkMeasured", kTexts),
+    kind<SetActivations, pb::SetActivations>("SetActivations", kSmall),
 };
 static_assert(std::size(kKinds) == std::variant_size_v<Message>);
 static_assert([] {
@@ -192,8 +193,10 @@ Status check_raw(const Message& message, std::size_t raw_bytes) {
   };
   if (raw_bytes > kind.raw_bytes_max) return wrong(fmt::format("at most {}", kind.raw_bytes_max));
   if (const auto* step = std::get_if<Step>(&message)) {
-    const std::size_t unit = step->rows.size() * sizeof(float);
-    if (unit == 0 ? raw_bytes != 0 : raw_bytes % unit != 0) return wrong("not whole rows of f32");
+    const std::size_t unit = step->rows.size() * activation_unit(step->activations).bytes;
+    if (unit == 0 ? raw_bytes != 0 : raw_bytes % unit != 0) {
+      return wrong(fmt::format("not whole rows of {}", to_string(step->activations)));
+    }
   } else if (const auto* result = std::get_if<StepResult>(&message)) {
     const auto& counts = result->candidate_counts;
     const auto candidates = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});

@@ -46,7 +46,7 @@ Result<FrameHeader> decode_header(std::span<const std::uint8_t, kFrameHeaderByte
 // The message of a frame whose header was decoded; kCorrupt with the field's name when it breaks messages.h's promises.
 Result<Message> decode_message(std::uint16_t type, ByteSpan message);
 
-// Whether so many raw bytes can belong to this message; kCorrupt when not: hidden states are whole rows of f32,
+// Whether so many raw bytes can belong to this message; kCorrupt when not: hidden states are whole rows of their type,
 // candidates are eight bytes each, a piece that was not found has no bytes.
 Status check_raw(const Message& message, std::size_t raw_bytes);
 

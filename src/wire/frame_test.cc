@@ -158,6 +158,12 @@ TEST(Frame, RawBytesFitTheirMessage) {
   EXPECT_TRUE(check_raw(step, 3 * 4 * 2048).ok());
   EXPECT_FALSE(check_raw(step, 3 * 4 * 2048 + 4).ok());
   EXPECT_FALSE(check_raw(step, raw_bytes_max(step) + 12).ok());
+  step.activations = ActivationType::kF16;
+  EXPECT_TRUE(check_raw(step, 3 * 2 * 2048).ok());
+  EXPECT_FALSE(check_raw(step, 3 * 2 * 2048 + 4).ok());
+  step.activations = ActivationType::kQ8_0;
+  EXPECT_TRUE(check_raw(step, 3 * 34 * 64).ok());
+  EXPECT_FALSE(check_raw(step, 3 * 34 * 64 + 34).ok());
   StepResult result;
   result.candidate_counts = {2, 0, 40};
   EXPECT_TRUE(check_raw(result, 42 * 8).ok());
@@ -222,6 +228,13 @@ TEST(Frame, BrokenPromisesAreRefusedByName) {
   measured.set_measured(false);
   measured.set_reason("\n");
   EXPECT_REFUSED(LinkMeasured, measured, "LinkMeasured.reason");
+
+  v1::SetActivations activations;
+  activations.set_type(3);
+  EXPECT_REFUSED(SetActivations, activations, "SetActivations.type: 3, at most 2");
+  v1::Step step;
+  step.set_activations(3);
+  EXPECT_REFUSED(Step, step, "Step.activations: 3, at most 2");
 }
 
 TEST(Frame, BrokenPlansAndLoadsAreRefusedByName) {

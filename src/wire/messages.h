@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/activations.h"
 #include "base/ids.h"
 #include "base/stage_spec.h"
 
@@ -197,8 +198,9 @@ struct Step {
   bool has_tokens = false;
   std::vector<SequenceId> frees;
   std::vector<StageTime> times;
-  std::vector<Truncation> truncations;  // at most one a row
-  std::vector<Fork> forks;              // at most kForksMax
+  std::vector<Truncation> truncations;                // at most one a row
+  std::vector<Fork> forks;                            // at most kForksMax
+  ActivationType activations = ActivationType::kF32;  // of the hidden states, which follow as raw bytes
   bool operator==(const Step&) const = default;
 };
 // One candidate count a row that asked for logits, and as many log_sum_exps, all finite (a stage whose logits are not
@@ -267,9 +269,17 @@ struct LinkMeasured {
   bool operator==(const LinkMeasured&) const = default;
 };
 
+// From here on, in this epoch, the stage sends its hidden states in this type. Until then, and in every new epoch, f32.
+struct SetActivations {
+  Epoch epoch;
+  StageId from_stage;
+  ActivationType type = ActivationType::kF32;
+  bool operator==(const SetActivations&) const = default;
+};
+
 using Message = std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping,
                              Pong, Plan, LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport,
                              Relay, Step, StepResult, StepFailed, FetchPiece, PieceData, ProbeKernels, KernelsProbed,
-                             MeasureLink, LinkProbe, LinkProbed, LinkMeasured>;
+                             MeasureLink, LinkProbe, LinkProbed, LinkMeasured, SetActivations>;
 
 }  // namespace shoal::wire

@@ -22,7 +22,9 @@ class SampleMessages {
   // Raw bytes that check_raw accepts for it.
   Bytes raw(const Message& message) {
     std::size_t size = 0;
-    if (const auto* step = std::get_if<Step>(&message)) size = step->rows.size() * 4 * below(64);
+    if (const auto* step = std::get_if<Step>(&message)) {
+      size = step->rows.size() * activation_unit(step->activations).bytes * below(64);
+    }
     if (const auto* result = std::get_if<StepResult>(&message)) {
       for (const std::uint32_t count : result->candidate_counts) size += count * std::size_t{8};
     }
@@ -124,7 +126,7 @@ class SampleMessages {
   void fill(Truncation& m) { m = {{u64()}, u32()}; }
   void fill(Fork& m) { m = {{u64()}, {u64()}, u32()}; }
   void fill(Step& m) {
-    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}, {}};
+    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}, {}, enumerator(ActivationType::kQ8_0)};
     fill_list(m.rows, kStepRowsMax);
     m.has_tokens = !m.rows.empty() && coin();
     if (m.has_tokens) {
@@ -153,6 +155,7 @@ class SampleMessages {
   void fill(LinkProbe& m) { m = {u64()}; }
   void fill(LinkProbed& m) { m = {u64()}; }
   void fill(LinkMeasured& m) { m = {u64(), coin(), text(kTextBytesMax), u64(), 1 + u64() / 2, coin()}; }
+  void fill(SetActivations& m) { m = {{u64()}, {u64()}, enumerator(ActivationType::kQ8_0)}; }
   void fill(PieceData& m) { m = {digest(), u64(), coin()}; }
 
   SplitMix64 random_;
