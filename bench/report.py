@@ -97,15 +97,16 @@ def floor_lines(result):
 
 
 def draft_lines(drafts):
-    lines = ["## Lookup speculation", "",
-             f"{drafts['model']}. A prompt of {drafts['prompt_tokens']} tokens repeats a phrase; the greedy answer of "
-             f"{drafts['tokens']} tokens goes on as the model's random weights have it, which with the embedding as output is "
-             f"often a repetition. `--draft-tokens {drafts['drafts_max']}` against `0` in turns, the same answers, "
-             f"{rounds_of(drafts['rounds'])} ({drafts['date']}, commit {drafts['commit']}).", "",
-             row(["nodes", "links", "text (phrase, its number)", "drafts that came true", "with, tokens/s", "without", "ratio"]),
-             "|---|---|---|---|---|---|---|"]
+    lines = ["## Speculation", "",
+             f"{drafts['model']}. `--draft-tokens {drafts['drafts_max']}` against `0` in turns, the same greedy answers of "
+             f"{drafts['tokens']} tokens to prompts of {drafts['prompt_tokens']}, {rounds_of(drafts['rounds'])} "
+             f"({drafts['date']}, commit {drafts['commit']}). Lookup: the prompt repeats a phrase, and the answer goes on as "
+             "the weights have it, which with the embedding as output is often a repetition. Draft model: the first two of 22 "
+             f"layers, on a thread of the coordinator; the others add little (`--later-gain {drafts['later_gain']}`).", "",
+             row(["drafts by", "nodes", "links", "text", "came true", "with, tokens/s", "without", "ratio"]),
+             "|---|---|---|---|---|---|---|---|"]
     for found in drafts["texts"]:
-        lines.append(row([str(found["nodes"]), found["link"], f"{found['phrase'][0]} tokens, {found['phrase'][1]}",
+        lines.append(row([found["kind"], str(found["nodes"]), found["link"], found["text"],
                           f"{found['accepted']} of {found['sent']} ({100 * accepted(found):.0f} %)",
                           shown(found["with"]), shown(found["without"]), shown(found["ratio"], 2)]))
     return lines + [""]

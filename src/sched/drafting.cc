@@ -6,7 +6,6 @@ namespace shoal::sched {
 namespace {
 
 constexpr std::size_t kGrams[] = {3, 2};  // the longer one is surer
-constexpr double kRateFirst = 0.5;
 constexpr double kRateLearned = 0.2;
 constexpr double kRateDrift = 0.01;
 
@@ -57,7 +56,7 @@ void Acceptance::tried(std::size_t drafts, std::size_t accepted) {
 }
 
 void Acceptance::not_tried() {
-  rate_ += kRateDrift * (kRateFirst - rate_);
+  rate_ += kRateDrift * (first_ - rate_);
 }
 
 DraftCount best_draft_count(const RowCosts& trip, const CostLine* drafting, double acceptance, std::size_t decode_rows,

@@ -29,15 +29,17 @@ class NgramLookup {
   std::size_t learned_ = 0;                                // n-grams that end before this index are in
 };
 
-// How sure the drafts of a sequence have been, from 0 to 1.
+// How sure the drafts of a sequence have been, from 0 to 1. `first`: before anything is known.
 class Acceptance {
  public:
+  explicit Acceptance(double first) : first_(first), rate_(first) {}
   void tried(std::size_t drafts, std::size_t accepted);
   void not_tried();  // without evidence it drifts back, so that what did not pay is tried again some day
   double rate() const { return rate_; }
 
  private:
-  double rate_ = 0.5;
+  double first_;
+  double rate_;
 };
 
 // How many drafts of at most `drafts_max` a sequence should send in a step that has `decode_rows` rows of all sequences

@@ -113,7 +113,7 @@ TEST(DraftCount, PaysForTheDraftModel) {
 }
 
 TEST(Acceptance, FollowsWhatIsTriedAndForgives) {
-  Acceptance acceptance;
+  Acceptance acceptance(0.5);
   for (int i = 0; i < 40; ++i) acceptance.tried(4, 4);
   EXPECT_GT(acceptance.rate(), 0.95);
   for (int i = 0; i < 40; ++i) acceptance.tried(4, 0);
@@ -182,6 +182,29 @@ TEST(Drafts, NeverGoBeyondTheAnswersLimit) {
     for (const Emit& emit : h.all<Emit>()) emitted += emit.kind == EmitKind::kToken;
   }
   EXPECT_EQ(emitted, 4u);
+}
+
+// Where a row more costs three quarters of a step, drafts that come true half the time do not pay; that they would all
+// come true is seen without sending any.
+TEST(Drafts, AreSentOnceLookupHasBeenRightLongEnough) {
+  Harness h(4, {}, 8);
+  h.serve(1);
+  h.on(SequenceArrived{1, std::vector<Token>(12, 7), 60, 1});
+  std::size_t alone = 0, with_drafts = 0;
+  for (int i = 0; i < 60 && !h.all<SendStep>().empty(); ++i) {
+    const SendStep step = h.all<SendStep>().back();
+    if (i > 0) ++(step.rows.size() == 1 ? alone : with_drafts);
+    const Duration busy = std::chrono::milliseconds(5 + 15 * step.rows.size());
+    h.clear().back(
+        step,
+        [](const Row&) {
+          return ChosenToken{7, false};
+        },
+        busy);
+  }
+  EXPECT_GT(alone, 0u);
+  EXPECT_LT(alone, 12u);
+  EXPECT_GT(with_drafts, 4u);
 }
 
 // Steps come back one after the other, as they do; tokens follow from positions. Two stages, one sequence.

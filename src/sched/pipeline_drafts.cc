@@ -33,8 +33,14 @@ void Pipeline::sampled(Sequence& sequence, const std::vector<Token>& tokens) {
   const std::size_t tried = sent + (ahead ? 1 : 0);
   const std::size_t accepted = right + (ahead_right ? 1 : 0);
   const bool guesses = sequence.drafts_are_guesses;
-  tried > 0 && !guesses ? sequence.acceptance.tried(tried, accepted) : sequence.acceptance.not_tried();
   tried > 0 && guesses ? sequence.guess_acceptance.tried(tried, accepted) : sequence.guess_acceptance.not_tried();
+  if (tried > 0 && !guesses) {
+    sequence.acceptance.tried(tried, accepted);
+  } else if (const auto would = sequence.lookup.find(sequence.tokens, 1); !would.empty()) {
+    sequence.acceptance.tried(1, would[0] == tokens[0] ? 1 : 0);  // it costs nothing to know
+  } else {
+    sequence.acceptance.not_tried();
+  }
   drafts_accepted_ += accepted;
   if (guesses) guesses_accepted_ += accepted;
   if (ahead_right) {

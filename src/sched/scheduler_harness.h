@@ -100,8 +100,8 @@ class Harness {
   }
   // `choose(row)` gives the token.
   template <typename Choose>
-  Harness& back(const SendStep& step, Choose choose_of) {
-    on(StepDone{step.epoch, step.step});
+  Harness& back(const SendStep& step, Choose choose_of, Duration busy = {}) {
+    on(StepDone{step.epoch, step.step, busy});
     const auto choose = [&](std::size_t i) { return choose_of(step.rows[i]); };
     const auto is_newest = [&](std::size_t i) {
       const std::vector<Token>& text = texts_[step.rows[i].request];

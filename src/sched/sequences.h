@@ -47,12 +47,12 @@ struct Sequence {
   std::uint32_t kv_rows = 0;        // in the KV: `sent`, and what is to be truncated behind them
 
   NgramLookup lookup;
-  Acceptance acceptance;
+  Acceptance acceptance{0.5};  // of what lookup says, sent or not
   // The draft model's.
-  std::uint32_t told = 0;      // of `tokens`
-  bool asked = false;          // for what follows the newest token
-  std::vector<Token> guesses;  // and its answer
-  Acceptance guess_acceptance;
+  std::uint32_t told = 0;            // of `tokens`
+  bool asked = false;                // for what follows the newest token
+  std::vector<Token> guesses;        // and its answer
+  Acceptance guess_acceptance{0.8};  // only asking tells: it is asked soon
 
   std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
 };
