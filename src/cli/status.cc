@@ -75,12 +75,12 @@ void print_status(const json& status) {
   std::printf("  speed      %.1f tokens/s over the last 10 s; %llu generated since the start\n",
               status.value("tokens_per_second", 0.0), status.value("tokens_generated", 0ull));
   if (const auto drafts = status.value("drafts_sent", 0ull); drafts > 0) {
-    const auto accepted = status.value("drafts_accepted", 0ull);
-    std::printf("  drafts     %llu of %llu tokens guessed ahead were right\n", accepted, drafts);
+    std::printf("  drafts     %llu of %llu tokens guessed ahead were right\n", status.value("drafts_accepted", 0ull),
+                drafts);
   }
-  if (const auto model = status.value("draft_model", ""); !model.empty()) {
-    std::printf("  draft model %s: %llu of %llu right\n", model.c_str(), status.value("guesses_accepted", 0ull),
-                status.value("guesses_sent", 0ull));
+  if (const auto draft_model = status.value("draft_model", ""); !draft_model.empty()) {
+    std::printf("             by the draft model %s: %llu of %llu\n", draft_model.c_str(),
+                status.value("guesses_accepted", 0ull), status.value("guesses_sent", 0ull));
   }
   if (const auto cached = status.value("tokens_cached", 0ull); cached > 0) {
     std::printf("  cache      %llu of %llu prompt tokens were there already\n", cached,
