@@ -207,16 +207,9 @@ void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {
   }
   for (std::uint64_t request : found->second.requests) {
     Sequence* sequence = sequences.find(request);
-    if (!sequence || sequence->flights.empty()) continue;
-    if (sequence->flights.front().step == step) {
-      sequence->sampling = true;
-      ++sampling_;
-    } else {
-      // What it stands on is not done. Steps do not overtake each other; should one all the same, it was in vain.
-      const auto ahead = std::find_if(sequence->flights.begin(), sequence->flights.end(),
-                                      [step](const Flight& flight) { return flight.step == step; });
-      drop_flights(*sequence, static_cast<std::size_t>(ahead - sequence->flights.begin()));
-    }
+    if (!sequence || sequence->flights.empty() || sequence->flights.front().step != step) continue;
+    sequence->sampling = true;
+    ++sampling_;
   }
   for (SequenceId id : found->second.frees) resident_.erase(id);
   decode_steps_in_flight_ -= found->second.decodes;

@@ -95,7 +95,6 @@ class Pipeline {
   void take_prompt_rows(SendStep& step);
   void take_rows_ahead(SendStep& step, InFlight& flight);
   std::size_t append_ahead(Sequence& sequence, SendStep& step);
-  void drop_flights(Sequence& sequence, std::size_t kept);
   std::size_t prompt_rows() const;  // of sequences whose prompts are not all sent
   // Appends up to `rows_max` of its prompt rows; takes it out of prefilling_ when they are all sent.
   void take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step);

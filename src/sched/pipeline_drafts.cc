@@ -14,16 +14,6 @@ constexpr std::size_t kStepsUnaskedMax = 256;  // then a draft model that was to
 
 }  // namespace
 
-// Its flights behind the first `kept`, and their drafts: the stages will drop their rows.
-void Pipeline::drop_flights(Sequence& sequence, std::size_t kept) {
-  if (sequence.flights.size() <= kept) return;
-  sequence.flights.resize(kept);
-  std::size_t drafts = 0;
-  for (const Flight& flight : sequence.flights) drafts += flight.drafts;
-  sequence.sent -= static_cast<std::uint32_t>(sequence.drafts.size() - drafts);
-  sequence.drafts.resize(drafts);
-}
-
 void Pipeline::sampled(Sequence& sequence, const std::vector<Token>& tokens) {
   leave(sequence);
   const std::size_t sent = sequence.flights.front().drafts;
@@ -159,9 +149,8 @@ void Pipeline::take_rows_ahead(SendStep& step, InFlight& flight) {
 // How many rows it is; 0 where they would probably be in vain.
 std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
   const std::size_t before = sequence.drafts.size();
-  if (sequence.flights.empty() || before == 0 || sequence.drafts_are_guesses || drafts_left(sequence) <= before)
-    return 0;
-  if (sequence.kv_rows != sequence.sent) return 0;  // what was dropped is still to be truncated
+  if (sequence.flights.empty() || drafts_left(sequence) <= before) return 0;
+  if (before > 0 && sequence.drafts_are_guesses) return 0;
   const double rate = sequence.acceptance.rate();
   if (std::pow(rate, static_cast<double>(before + 1)) < kAheadChanceMin) return 0;
   const std::size_t most = std::min({std::size_t{limits_.draft_tokens_max}, drafts_left(sequence) - before - 1,
@@ -169,6 +158,7 @@ std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
   const std::size_t rows = 1 + best_draft_count(costs_.trip, nullptr, rate, 1, most).count;
   const std::vector<Token> found = sequence.lookup.find(sequence.tokens, before + rows);
   if (found.size() <= before || !std::equal(sequence.drafts.begin(), sequence.drafts.end(), found.begin())) return 0;
+  sequence.drafts_are_guesses = false;
   for (std::size_t i = before; i < found.size(); ++i) {
     step.rows.push_back({sequence.id, sequence.request, sequence.sent++, found[i], sequence.logits_wanted});
     sequence.drafts.push_back(found[i]);

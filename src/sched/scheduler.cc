@@ -98,6 +98,11 @@ void Scheduler::State::handle(const StageFailed& event, Time now) {
 
 void Scheduler::State::handle(const StepDone& event, Time now) {
   if (!pipeline.under_way(event.epoch, event.step)) return;
+  // Steps do not overtake each other: an older one that is not back is lost, and with it rows that later ones stand on.
+  if (const StepId lost = pipeline.oldest_step(); lost != event.step) {
+    return fail_step(
+        lost, {ErrorCode::kUnavailable, fmt::format("step {} was lost: a later one came back", lost.value)}, now);
+  }
   failed_epochs = 0;
   pipeline.done(event, sequences, now);
 }
@@ -263,15 +268,23 @@ bool Scheduler::State::admit(Sequence& sequence) {
   const std::uint32_t length = beginning->length;
   const Kept* source = beginning->kept;
   const std::uint32_t lost = source ? source->rows - length : 0;
-  if (source && lost <= length / 4) {
-    if (!make_room(sequence, source, nullptr)) return false;
+  // What is taken over holds its cells until its first step truncates it.
+  const std::uint32_t needed = sequence.cells_reserved;
+  const auto take_over = [&] {
+    sequence.cells_reserved = std::max(needed, source->rows);
+    if (!make_room(sequence, source, nullptr)) {
+      sequence.cells_reserved = needed;
+      return false;
+    }
     pipeline.take_over(sequence, kept.take(source->id), length);
+    return true;
+  };
+  if (source && lost <= length / 4) {
+    if (!take_over()) return false;
   } else if (length >= kForkTokensMin && pipeline.can_fork() && make_room(sequence, nullptr, source)) {
     if (source) kept.used(source->id);
     pipeline.fork(sequence, beginning->id, length);
-  } else if (source && lost <= length && make_room(sequence, source, nullptr)) {
-    pipeline.take_over(sequence, kept.take(source->id), length);
-  } else {
+  } else if (!source || lost > length || !take_over()) {
     return make_room(sequence, nullptr, nullptr);
   }
   sequence.cached_tokens = length;

@@ -12,7 +12,7 @@
 //  - A row that wants logits is sent only after every earlier token of its sequence is known, or behind such a row with
 //    nothing but drafts between them (drafting.h), in the same step or in one that follows. Steps that follow count
 //    only where the text has become what they were computed for; a sequence has rows that want logits in at most as
-//    many steps as there are stages.
+//    many steps as may be under way.
 //  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows; at most rows_per_step_max
 //    rows are in a step; at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each,
 //    reserved on admission) are in its KV.
@@ -35,7 +35,8 @@
 //    stages stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
 //  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
 //    anew.
-//  - A step fails or does not come back: the same plan under a new epoch. Only the sequences in that step are blamed; a
+//  - A step fails, does not come back, or a later one comes back before it: the same plan under a new epoch. Only the
+//  sequences in that step are blamed; a
 //    blamed one travels alone until it has made a token, so that it cannot take others with it, and after
 //    step_failures_max failures without a token it ends with the step's error. Two failures without any StepDone
 //    between them: all stages are loaded anew.

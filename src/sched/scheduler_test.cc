@@ -338,6 +338,22 @@ TEST(Scheduler, TwoFailuresInARowLoadTheStagesAnew) {
   EXPECT_THAT(h.tokens(1), SizeIs(3));
 }
 
+// Steps do not overtake each other: what comes back before an older one stands on rows that are lost.
+TEST(Scheduler, StepThatIsOvertakenCountsAsFailed) {
+  Harness h(8);
+  h.serve(2);
+  h.on(SequenceArrived{1, std::vector<Token>(100, 1), 5, 1});
+  const auto steps = h.all<SendStep>();
+  ASSERT_GE(steps.size(), 2u);
+  h.clear().on(StepDone{steps[1].epoch, steps[1].step});
+  ASSERT_EQ(h.all<PublishPlan>().size(), 1u);
+  h.load_all();
+  for (const SendStep& step : h.all<SendStep>()) EXPECT_GT(step.epoch.value, steps[0].epoch.value);
+  h.on(StepDone{steps[0].epoch, steps[0].step});  // of the epoch that is over
+  h.run();
+  EXPECT_EQ(h.tokens(1).size(), 5u);
+}
+
 TEST(Scheduler, StepThatNeverComesBackCountsAsFailed) {
   Harness h;
   h.serve(2).on(Harness::arrived(1, 5, 3));

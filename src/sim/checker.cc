@@ -29,6 +29,7 @@ void Checker::event(const Event& event) {
     const auto found = in_flight_.find(done->step);
     // Of a plan that is lost already it confirms nothing.
     if (done->epoch != epoch_ || found == in_flight_.end() || after_.state == PlanState::kNone) return;
+    if (found != in_flight_.begin()) return;  // an older one is lost: the epoch is over
     for (SequenceId id : found->second) resident_.erase(id);
     in_flight_.erase(found);
   } else if (const auto* drafted = std::get_if<Drafted>(&event)) {
@@ -214,7 +215,7 @@ void Checker::check_row(const Row& row, StepId step) {
     }
   } else if (row.position >= request.prompt.size() + request.tokens_max) {
     violation("a draft beyond the answer's limit");
-  } else if (row.position >= known + stages_ * (limits_.draft_tokens_max + 1)) {
+  } else if (row.position >= known + (stages_ + 1) * (limits_.draft_tokens_max + 1)) {
     violation("more drafts than may be");
   }
   if ((row.logits > 0) != (row.position + 1 >= known))
@@ -222,7 +223,7 @@ void Checker::check_row(const Row& row, StepId step) {
   if (row.position + 1 == known) kv->second.awaited.clear();  // what was sent before is in vain
   if (row.position >= known && kv->second.awaited.empty()) violation("a draft without its sequence's newest row");
   if (row.logits > 0) kv->second.awaited.insert(step);
-  if (kv->second.awaited.size() > stages_) violation("rows of a sequence want logits in too many steps");
+  if (kv->second.awaited.size() > stages_ + 1) violation("rows of a sequence want logits in too many steps");
 }
 
 void Checker::check_forks(const SendStep& action) {

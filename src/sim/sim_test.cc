@@ -152,6 +152,19 @@ TEST(Simulation, DraftsChangeNoAnswer) {
   EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
 }
 
+// Bugs were found with these: rows of a lost step that later steps stood on, so that an answer was wrong (880, 1906,
+// 255); a fork beside a kept sequence that was not truncated yet (1088, 1103, 1299); steps ahead of dropped rows (42).
+TEST(Simulation, SeedsThatFoundBugs) {
+  const std::pair<std::uint64_t, std::uint32_t> kSeeds[] = {{880, 2},  {1906, 2}, {1906, 3}, {255, 3},
+                                                            {1088, 1}, {1103, 1}, {1299, 1}, {42, 1}};
+  for (const auto& [seed, vocabulary] : kSeeds) {
+    Options options;
+    options.seed = seed;
+    options.vocabulary = vocabulary;
+    EXPECT_THAT(run(options).violations, IsEmpty()) << replay(seed) << " --vocabulary " << vocabulary;
+  }
+}
+
 // Goal: what is kept of ended sequences serves others, also where phones come and go.
 TEST(Simulation, PrefixesAreFoundAgain) {
   Report sum;

@@ -94,7 +94,7 @@ class ComingBack(ShoalTestCase):
         shoal.wait_status(lambda status: all(n["state"] == "connected" for n in status["nodes"]), "the node back")
         shoal.wait_serving()
         self.assertEqual({node["name"]: node["id"] for node in shoal.status()["nodes"]}, ids)
-        self.assertNotIn("paired", again.log())
+        self.assertNotIn("paired with", again.log())
         self.assertEqual(shoal.complete("Once upon a time"), before)
 
     def test_restarted_coordinator(self):
@@ -113,7 +113,7 @@ class ComingBack(ShoalTestCase):
         self.assertTrue(all(node.running() for node in shoal.nodes))
         for node, stamp, length in zip(shoal.nodes, stamps, logs):
             later = node.log()[length:]
-            self.assertNotIn("paired", later)
+            self.assertNotIn("paired with", later)
             self.assertEqual(sorted(stamp), sorted(path.stat().st_mtime_ns for path in node.shard_files())[:len(stamp)])
             # "stage 4: layers 0:3, 2.53 MiB of 2.53 MiB on flash": for every stage that it was given again
             for have, total in re.findall(r"layers \S+, (.+) of (.+) on flash", later):
