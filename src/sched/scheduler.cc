@@ -260,14 +260,14 @@ bool Scheduler::State::make_room(const Sequence& sequence, const Kept* taken_ove
 }
 
 // Makes room for a waiting sequence and decides where its KV begins. A kept sequence is taken over when little of it is
-// lost by that; else its beginning is copied where there is room for both, and taken over where there is not and less
-// is lost than saved. false: the sequence has to wait.
+// lost by that; else its beginning is copied where there is room for both. Where there is not, it would have to go
+// anyway and is taken over too, unless little is saved by that. false: the sequence has to wait.
 bool Scheduler::State::admit(Sequence& sequence) {
   const auto beginning = beginning_of(sequence);
   if (!beginning) return make_room(sequence, nullptr, nullptr);
   const std::uint32_t length = beginning->length;
   const Kept* source = beginning->kept;
-  const std::uint32_t lost = source ? source->rows - length : 0;
+  const std::size_t lost = source ? source->tokens.size() - length : 0;  // drafts in vain behind them are no loss
   // What is taken over holds its cells until its first step truncates it.
   const std::uint32_t needed = sequence.cells_reserved;
   const auto take_over = [&] {
@@ -284,7 +284,7 @@ bool Scheduler::State::admit(Sequence& sequence) {
   } else if (length >= kForkTokensMin && pipeline.can_fork() && make_room(sequence, nullptr, source)) {
     if (source) kept.used(source->id);
     pipeline.fork(sequence, beginning->id, length);
-  } else if (!source || lost > length || !take_over()) {
+  } else if (!source || (lost > length && length < kForkTokensMin) || !take_over()) {
     return make_room(sequence, nullptr, nullptr);
   }
   sequence.cached_tokens = length;

@@ -36,7 +36,10 @@ class ADraftModelChangesNoAnswer(ShoalTestCase):
 
     def test_good_guesses_come_true_and_bad_ones_do_not(self):
         for shoal in (self.right, self.wrong):
-            self.answer(shoal, {"prompt": "One two three", "temperature": 0})
+            for i in range(8):  # where it does not pay now, it is asked again after 256 steps
+                if shoal.status()["guesses_sent"] > 0:
+                    break
+                self.answer(shoal, {"prompt": f"One two three {i}", "temperature": 0})
         right, wrong = self.right.status(), self.wrong.status()
         self.assertGreater(right["guesses_sent"], 0)
         self.assertGreater(right["guesses_accepted"], 0.5 * right["guesses_sent"])

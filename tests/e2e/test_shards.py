@@ -34,7 +34,7 @@ class Shards(ShoalTestCase):
             if not files:
                 return 0
             stat = files[0].stat()
-            return stat.st_blocks * 512 / stat.st_size
+            return stat.st_blocks * 512 / stat.st_size if stat.st_size > 0 else 0
 
         wait_until(lambda: share_there() > 0.2, "a fifth of the shard there", pause=0.001)
         node.kill()
