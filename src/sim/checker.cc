@@ -37,6 +37,7 @@ void Checker::event(const Event& event) {
   } else if (const auto* sampled = std::get_if<TokenSampled>(&event)) {
     const auto found = requests_.find(sampled->request);
     if (sampled->epoch != epoch_ || found == requests_.end()) return;
+    if (in_flight_.contains(sampled->step)) return;  // tokens of a step that is not back mean nothing
     const auto kv = kv_.find(found->second.sequence);
     if (kv != kv_.end()) kv->second.awaited.erase(sampled->step);
   }
