@@ -60,6 +60,8 @@ void DraftModel::forget(std::uint64_t request) {
 void DraftModel::push(Job job) {
   {
     std::lock_guard lock(mutex_);
+    const bool is_question = job.texts.ask != 0;  // one at a time, and owed an answer
+    if (jobs_.size() >= kJobsMax && !is_question) return;
     jobs_.push_back(std::move(job));
   }
   wake_.notify_one();

@@ -2,7 +2,8 @@
 //
 // What is told and forgotten is carried out in order; a question is answered before texts are read on, so that a long
 // prompt of one sequence holds up the others' drafts by at most one chunk. The thread sleeps when there is nothing to
-// read. Destruction waits for the chunk that is being computed (or abandons the load).
+// read. At most kJobsMax wait: of more, texts are not told and so not guessed for, and those to be forgotten stay until
+// others need their place. Destruction waits for the chunk that is being computed (or abandons the load).
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,8 @@
 #include "draft/drafter.h"
 
 namespace shoal::draft {
+
+inline constexpr std::size_t kJobsMax = 1024;
 
 class DraftModel final : public coordinator::DraftSource {
  public:
@@ -55,7 +58,7 @@ class DraftModel final : public coordinator::DraftSource {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> jobs_;  // bounded by what the scheduler has live
+  std::deque<Job> jobs_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
