@@ -114,17 +114,17 @@ class World {
     const auto is_newest = [&](std::size_t i) { return checker_.is_newest(of.rows[i]); };
     for (TokenSampled& sampled : sample_rows(of.epoch, of.step, of.rows, is_newest, choose)) tell(std::move(sampled));
   }
-  // Right guesses, wrong ones, too many, for a request that is not there, to an old question.
+  // Right drafts, wrong ones, too many, for a request that is not there, to an old question.
   void drafted(std::uint8_t which) {
     Drafted drafted{ask_.ask - (which == 255 ? 1 : 0), {}, Duration(which * 100)};
     for (const AskDrafts::Text& text : ask_.texts) {
-      Drafted::Guess guess{text.request + (which == 254 ? 1 : 0), {}};
+      Drafted::Text answer{text.request + (which == 254 ? 1 : 0), {}};
       const std::size_t known = text.from + text.tokens.size();
       for (std::uint32_t i = 0; i < text.count + (which == 253 ? 1 : 0); ++i) {
         const auto right = checker_.right_token(text.request, known + i);
-        guess.tokens.push_back(right && i < which % 8u ? *right : static_cast<Token>(which % kVocabulary));
+        answer.tokens.push_back(right && i < which % 8u ? *right : static_cast<Token>(which % kVocabulary));
       }
-      drafted.guesses.push_back(std::move(guess));
+      drafted.texts.push_back(std::move(answer));
     }
     tell(drafted);
   }

@@ -80,7 +80,7 @@ void print_status(const json& status) {
   }
   if (const auto draft_model = status.value("draft_model", ""); !draft_model.empty()) {
     std::printf("             by the draft model %s: %llu of %llu\n", draft_model.c_str(),
-                status.value("guesses_accepted", 0ull), status.value("guesses_sent", 0ull));
+                status.value("model_drafts_accepted", 0ull), status.value("model_drafts_sent", 0ull));
   }
   if (const auto cached = status.value("tokens_cached", 0ull); cached > 0) {
     std::printf("  cache      %llu of %llu prompt tokens were there already\n", cached,

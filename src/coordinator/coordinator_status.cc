@@ -104,8 +104,8 @@ ClusterStatus Coordinator::status() const {
   status.drafts_sent = snapshot.drafts_sent;
   status.drafts_accepted = snapshot.drafts_accepted;
   if (options_.drafts) status.draft_model = options_.drafts->name();
-  status.guesses_sent = snapshot.guesses_sent;
-  status.guesses_accepted = snapshot.guesses_accepted;
+  status.model_drafts_sent = snapshot.model_drafts_sent;
+  status.model_drafts_accepted = snapshot.model_drafts_accepted;
   status.tokens_cached = snapshot.cached_tokens;
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();

@@ -108,9 +108,9 @@ struct ClusterStatus {
   std::uint64_t tokens_prompt = 0;
   std::uint64_t drafts_sent = 0;  // tokens guessed ahead (sched/drafting.h), and those that came true
   std::uint64_t drafts_accepted = 0;
-  std::string draft_model;         // its name; "": there is none
-  std::uint64_t guesses_sent = 0;  // of the drafts, those of the draft model
-  std::uint64_t guesses_accepted = 0;
+  std::string draft_model;              // its name; "": there is none
+  std::uint64_t model_drafts_sent = 0;  // of the drafts, those of the draft model
+  std::uint64_t model_drafts_accepted = 0;
   std::uint64_t tokens_cached = 0;  // of tokens_prompt, found in the KV and not computed again
   StepTotals step_totals;
   bool tracing = false;             // a trace is being recorded

@@ -18,7 +18,7 @@ Result<std::unique_ptr<DraftModel>> DraftModel::open(boost::asio::io_context& io
   if (manifest.context_length > 0) {
     options.settings.context_tokens_max = std::min(options.settings.context_tokens_max, manifest.context_length);
   }
-  options.settings.exact = ExactMode::kOff;  // a guess is checked anyway
+  options.settings.exact = ExactMode::kOff;  // a draft is checked anyway
   std::unique_ptr<DraftModel> model(new DraftModel(io, manifest.name));
   SHOAL_RETURN_IF_ERROR(model->start(gguf, vocabulary, std::move(options)));
   return model;
@@ -96,8 +96,8 @@ void DraftModel::carry_out(Drafter& drafter, Job job) {
   }
   if (job.texts.ask == 0) return;
   sched::Drafted drafted{job.texts.ask, {}, {}};
-  auto guesses = drafter.draft(wishes);
-  for (std::size_t i = 0; i < wishes.size(); ++i) drafted.guesses.push_back({wishes[i].text, std::move(guesses[i])});
+  auto drafts = drafter.draft(wishes);
+  for (std::size_t i = 0; i < wishes.size(); ++i) drafted.texts.push_back({wishes[i].text, std::move(drafts[i])});
   drafted.took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - start);
   boost::asio::post(io_, [alive = alive_, answer = std::move(job.answer), drafted = std::move(drafted)]() mutable {
     if (*alive) answer(std::move(drafted));

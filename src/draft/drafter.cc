@@ -68,7 +68,7 @@ void Drafter::clear(Text& text) {
 }
 
 // What was read and did not come true.
-void Drafter::drop_guesses(Text& text) {
+void Drafter::drop_drafts(Text& text) {
   const auto differ = std::mismatch(text.read.begin(), text.read.end(), text.tokens.begin(), text.tokens.end());
   const auto same = static_cast<std::size_t>(differ.first - text.read.begin());
   // The last token is read (again) to ask what follows it.
@@ -119,7 +119,7 @@ bool Drafter::catch_up() {
     text.stuck = true;
     return true;
   }
-  drop_guesses(text);
+  drop_drafts(text);
   if (!text.sequence) text.sequence = {++sequences_};
   const std::size_t first = text.read.size();
   const std::size_t count = std::min<std::size_t>(text.tokens.size() - 1 - first, kStepRowsMax);
@@ -136,8 +136,8 @@ bool Drafter::may_follow(Token token) const {
 }
 
 std::vector<std::vector<Token>> Drafter::draft(std::span<const Wish> wishes) {
-  std::vector<std::vector<Token>> guesses(wishes.size());
-  // One round reads what is left of each text, the next ones a guess each.
+  std::vector<std::vector<Token>> drafts(wishes.size());
+  // One round reads what is left of each text, the next ones a draft each.
   struct Open {
     std::size_t wish;
     Text* text;
@@ -149,7 +149,7 @@ std::vector<std::vector<Token>> Drafter::draft(std::span<const Wish> wishes) {
     Text& text = found->second;
     text.used = ++uses_;
     if (text.tokens.size() + wishes[i].count > settings_.context_tokens_max) continue;
-    drop_guesses(text);
+    drop_drafts(text);
     if (text.tokens.size() - text.read.size() <= kUnreadMax) open.push_back({i, &text});
   }
   while (!open.empty()) {
@@ -160,12 +160,12 @@ std::vector<std::vector<Token>> Drafter::draft(std::span<const Wish> wishes) {
       const std::size_t from = done;
       for (; done < open.size(); ++done) {
         const auto& [wish, text] = open[done];
-        const auto& guessed = guesses[wish];
-        const std::size_t length = text->tokens.size() + guessed.size();
+        const auto& drafted = drafts[wish];
+        const std::size_t length = text->tokens.size() + drafted.size();
         if (rows.size() + length - text->read.size() > kStepRowsMax) break;
         if (!text->sequence) text->sequence = {++sequences_};
         for (std::size_t at = text->read.size(); at < length; ++at) {
-          const Token token = at < text->tokens.size() ? text->tokens[at] : guessed[at - text->tokens.size()];
+          const Token token = at < text->tokens.size() ? text->tokens[at] : drafted[at - text->tokens.size()];
           rows.push_back({text->sequence, static_cast<std::uint32_t>(at), token,
                           at + 1 == length ? std::optional<std::uint32_t>(1) : std::nullopt});
           owners.push_back(text);
@@ -176,14 +176,14 @@ std::vector<std::vector<Token>> Drafter::draft(std::span<const Wish> wishes) {
       for (std::size_t i = from; i < done; ++i) {
         const auto& candidates = output->logits[i - from].candidates;
         if (candidates.empty() || !may_follow(candidates.front().token)) continue;
-        auto& guessed = guesses[open[i].wish];
-        guessed.push_back(candidates.front().token);
-        if (guessed.size() < wishes[open[i].wish].count) next.push_back(open[i]);
+        auto& drafted = drafts[open[i].wish];
+        drafted.push_back(candidates.front().token);
+        if (drafted.size() < wishes[open[i].wish].count) next.push_back(open[i]);
       }
     }
     open = std::move(next);
   }
-  return guesses;
+  return drafts;
 }
 
 }  // namespace shoal::draft

@@ -1,6 +1,6 @@
 // Guesses how texts continue, with a small model of its own: what stands behind sched::AskDrafts.
 //
-// A text grows at its end only. What of it is in the KV grows as well, in catch_up() and draft(); guesses that did not
+// A text grows at its end only. What of it is in the KV grows as well, in catch_up() and draft(); drafts that did not
 // come true are truncated when the text goes on differently. At most settings.sequences_max texts: one more, and the
 // one that was not used for longest is forgotten; it is guessed for again only after it has been told from its first
 // token. KV cells that run out are taken from the text that was not used for longest, which is read again when asked
@@ -51,7 +51,7 @@ class Drafter {
 
   // Reads up to kStepRowsMax tokens of one text that are told and not read; false: there is nothing to read.
   bool catch_up();
-  // For each wish its guesses, the model's likeliest tokens one after the other, all texts together: fewer than wanted
+  // For each wish its drafts, the model's likeliest tokens one after the other, all texts together: fewer than wanted
   // where the text would end, none where it is not known, has no room, or needs more than kUnreadMax tokens to be read.
   std::vector<std::vector<Token>> draft(std::span<const Wish> wishes);
 
@@ -62,14 +62,14 @@ class Drafter {
  private:
   struct Text {
     std::vector<Token> tokens;
-    std::vector<Token> read;  // what is in the KV: a beginning of `tokens`, then perhaps guesses
+    std::vector<Token> read;  // what is in the KV: a beginning of `tokens`, then perhaps drafts
     SequenceId sequence;      // none: nothing is in the KV
     std::uint64_t used = 0;   // the larger, the later
     bool stuck = false;       // it cannot be read on: the model failed, or there is no room for it
   };
 
   Drafter(std::unique_ptr<engine::Stage> stage, const model::Vocabulary& vocabulary, const DrafterOptions& options);
-  void drop_guesses(Text& text);
+  void drop_drafts(Text& text);
   void clear(Text& text);
   // Puts rows into the KV; their texts grow. On an error all of them are stuck.
   Result<engine::StepOutput> read(const std::vector<engine::Row>& rows, const std::vector<Text*>& owners);

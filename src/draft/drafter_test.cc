@@ -1,5 +1,5 @@
-// Goal: guesses are what the draft model would say itself, however its texts were read, interrupted and mixed; what
-// makes no sense is answered with no guess.
+// Goal: drafts are what the draft model would say itself, however its texts were read, interrupted and mixed; what
+// makes no sense is answered with none.
 #include "draft/drafter.h"
 
 #include <cstdlib>
@@ -47,7 +47,7 @@ class DrafterTest : public ::testing::Test {
     options.settings.context_tokens_max = 256;
     options.settings.sequences_max = sequences;
     options.settings.kv_tokens_total = cells;
-    options.settings.exact = ExactMode::kOn;  // so that equal texts give equal guesses, whatever is beside them
+    options.settings.exact = ExactMode::kOn;  // so that equal texts give equal drafts, whatever is beside them
     return options;
   }
   static std::unique_ptr<Drafter> load(const DrafterOptions& options) {
@@ -72,22 +72,22 @@ class DrafterTest : public ::testing::Test {
   inline static std::shared_ptr<const model::Vocabulary> vocabulary_;
 };
 
-TEST_F(DrafterTest, GuessesAreTheModelsOwnContinuation) {
+TEST_F(DrafterTest, DraftsAreTheModelsOwnContinuation) {
   const auto prompt = text(1, 20);
-  const auto long_guess = alone(prompt, 8);
-  ASSERT_THAT(long_guess, SizeIs(8));
+  const auto long_draft = alone(prompt, 8);
+  ASSERT_THAT(long_draft, SizeIs(8));
   // One by one, each told as the next token: the same.
   auto drafter = load(options());
   drafter->tell(7, 0, prompt);
   std::uint32_t told = 20;
-  for (const Token expected : long_guess) {
-    const auto guess = drafter->draft(std::vector<Wish>{{7, 1}}).at(0);
-    ASSERT_THAT(guess, ElementsAre(expected));
-    drafter->tell(7, told++, guess);
+  for (const Token expected : long_draft) {
+    const auto drafts = drafter->draft(std::vector<Wish>{{7, 1}}).at(0);
+    ASSERT_THAT(drafts, ElementsAre(expected));
+    drafter->tell(7, told++, drafts);
   }
 }
 
-TEST_F(DrafterTest, GoesOnAfterGuessesThatDidNotComeTrue) {
+TEST_F(DrafterTest, GoesOnAfterDraftsThatDidNotComeTrue) {
   auto drafter = load(options());
   auto known = text(2, 70);
   drafter->tell(1, 0, known);
@@ -95,10 +95,10 @@ TEST_F(DrafterTest, GoesOnAfterGuessesThatDidNotComeTrue) {
   while (drafter->catch_up()) continue;
   SplitMix64 random(5);
   for (int i = 0; i < 12; ++i) {
-    const auto guess = drafter->draft(std::vector<Wish>{{1, 5}}).at(0);
-    ASSERT_EQ(guess, alone(known, 5)) << i;
+    const auto drafts = drafter->draft(std::vector<Wish>{{1, 5}}).at(0);
+    ASSERT_EQ(drafts, alone(known, 5)) << i;
     // Some of them come true, then comes another token.
-    std::vector<Token> next(guess.begin(), guess.begin() + static_cast<std::ptrdiff_t>(random.below(6)));
+    std::vector<Token> next(drafts.begin(), drafts.begin() + static_cast<std::ptrdiff_t>(random.below(6)));
     next.push_back(static_cast<Token>(3 + random.below(200)));
     drafter->tell(1, static_cast<std::uint32_t>(known.size()), next);
     known.insert(known.end(), next.begin(), next.end());
@@ -112,13 +112,13 @@ TEST_F(DrafterTest, TextsTogetherAreGuessedAsAlone) {
     drafter->tell(id, 0, text(id, 10 + 7 * id));
     wishes.push_back({id, static_cast<std::uint32_t>(id + 1)});
   }
-  const auto guesses = drafter->draft(wishes);  // 38 rows a text at most: more than one step
+  const auto drafts = drafter->draft(wishes);  // 38 rows a text at most: more than one step
   for (std::uint64_t id = 1; id <= 4; ++id) {
     const auto length = 10 + 7 * id;
     if (length > Drafter::kUnreadMax) {
-      EXPECT_THAT(guesses[id - 1], IsEmpty());
+      EXPECT_THAT(drafts[id - 1], IsEmpty());
     } else {
-      EXPECT_EQ(guesses[id - 1], alone(text(id, length), static_cast<std::uint32_t>(id + 1)));
+      EXPECT_EQ(drafts[id - 1], alone(text(id, length), static_cast<std::uint32_t>(id + 1)));
     }
   }
 }
@@ -129,12 +129,12 @@ TEST_F(DrafterTest, CellsAreTakenFromTheTextUsedLeast) {
   for (std::uint64_t id = 1; id <= 4; ++id) drafter->tell(id, 0, text(id, 60));
   for (int i = 0; i < 100 && drafter->catch_up(); ++i) continue;
   for (std::uint64_t id = 1; id <= 4; ++id) {
-    auto guess = drafter->draft(std::vector<Wish>{{id, 3}}).at(0);
-    if (guess.empty()) {
+    auto drafts = drafter->draft(std::vector<Wish>{{id, 3}}).at(0);
+    if (drafts.empty()) {
       for (int i = 0; i < 3; ++i) drafter->catch_up();  // the one used last is read first
-      guess = drafter->draft(std::vector<Wish>{{id, 3}}).at(0);
+      drafts = drafter->draft(std::vector<Wish>{{id, 3}}).at(0);
     }
-    EXPECT_EQ(guess, alone(text(id, 60), 3)) << id;
+    EXPECT_EQ(drafts, alone(text(id, 60), 3)) << id;
   }
 }
 
@@ -165,9 +165,9 @@ TEST_F(DrafterTest, OnItsThreadItAnswersWhatIsAsked) {
   const auto work = boost::asio::make_work_guard(io);
   while (answer.ask == 0) io.run_one_for(std::chrono::seconds(30));
   EXPECT_EQ(answer.ask, 3u);
-  ASSERT_THAT(answer.guesses, SizeIs(2));
-  EXPECT_THAT(answer.guesses[0].tokens, SizeIs(4));
-  EXPECT_THAT(answer.guesses[1].tokens, SizeIs(4));
+  ASSERT_THAT(answer.texts, SizeIs(2));
+  EXPECT_THAT(answer.texts[0].tokens, SizeIs(4));
+  EXPECT_THAT(answer.texts[1].tokens, SizeIs(4));
   (*model)->forget(1);
 }
 

@@ -20,7 +20,8 @@ std::vector<float> random_rows(std::uint64_t seed) {
   SplitMix64 random(seed);
   std::vector<float> rows(kRows * kWidth);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    rows[i] = static_cast<float>((random.unit() - 0.5) * std::pow(10.0, static_cast<double>(i / kWidth) - 1));
+    const std::size_t row = i / kWidth;
+    rows[i] = static_cast<float>((random.unit() - 0.5) * std::pow(10.0, static_cast<double>(row) - 1));
   }
   return rows;
 }

@@ -91,7 +91,8 @@ TEST_F(LinkMeterTest, RoundTripAndRateAreTheWays) {
       EXPECT_EQ(speed.rtt, rtt);
       EXPECT_LE(speed.bytes_per_s, rate * 1.02);
       const double bytes_of_a_round_trip = rate * static_cast<double>(rtt.count()) / 1e6;
-      const bool soon_full = bytes_of_a_round_trip < kProbesInFlightMax * wire::kProbeBytesMax / 4;
+      const std::size_t bytes_in_flight_max = std::size_t{kProbesInFlightMax} * wire::kProbeBytesMax;
+      const bool soon_full = 4 * bytes_of_a_round_trip < static_cast<double>(bytes_in_flight_max);
       EXPECT_GE(speed.bytes_per_s, soon_full ? rate * 0.75 : 0);
     }
   }

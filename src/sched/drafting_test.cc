@@ -106,9 +106,9 @@ TEST(DraftCount, PaysForTheDraftModel) {
   const RowCosts trip = line(20000, 200);
   const auto quick = line<CostLine>(100, 100), slow = line<CostLine>(1000, 30000);
   const DraftCount free = best_draft_count(trip, nullptr, 0.9, 1, 8);
-  const DraftCount guessed = best_draft_count(trip, &quick, 0.9, 1, 8);
-  EXPECT_GT(guessed.count, 0u);
-  EXPECT_LT(guessed.speed, free.speed);
+  const DraftCount by_model = best_draft_count(trip, &quick, 0.9, 1, 8);
+  EXPECT_GT(by_model.count, 0u);
+  EXPECT_LT(by_model.speed, free.speed);
   EXPECT_EQ(best_draft_count(trip, &slow, 0.9, 1, 8).count, 0u);
   EXPECT_GT(best_draft_count(trip, &slow, 0.9, 1, 8).speed, 0);  // of no draft
 }
@@ -297,7 +297,7 @@ Limits with_draft_model() {
 }
 
 // A prompt is told when its sequence becomes live; its first token then asks for drafts, and the row waits for them.
-TEST(DraftModel, IsToldTheTextAndStepsWaitForItsGuesses) {
+TEST(DraftModel, IsToldTheTextAndStepsWaitForItsDrafts) {
   Harness h(4, with_draft_model(), 4);
   h.serve(1);
   h.on(SequenceArrived{1, {10, 11, 12}, 20, 1});
@@ -323,8 +323,8 @@ TEST(DraftModel, IsToldTheTextAndStepsWaitForItsGuesses) {
   h.clear().on(StepDone{step.epoch, step.step, busy}).on(TokenSampled{step.epoch, step.step, 1, {21, 30}, false});
   EXPECT_THAT(h.tokens(1), ElementsAre(21, 30));
   EXPECT_THAT(h.all<AskDrafts>().at(0).texts.at(0).tokens, ElementsAre(21, 30));
-  EXPECT_EQ(h.snapshot().guesses_sent, 2u);
-  EXPECT_EQ(h.snapshot().guesses_accepted, 1u);
+  EXPECT_EQ(h.snapshot().model_drafts_sent, 2u);
+  EXPECT_EQ(h.snapshot().model_drafts_accepted, 1u);
 }
 
 TEST(DraftModel, IsNotWaitedForTooLongNorAskedAgainBeforeItHasAnswered) {
@@ -350,7 +350,7 @@ TEST(DraftModel, IsNotWaitedForTooLongNorAskedAgainBeforeItHasAnswered) {
   EXPECT_THAT(h.all<AskDrafts>(), SizeIs(1));
 }
 
-// Guesses of another request, of an old question, for a sequence that has ended: nothing happens.
+// Drafts for another request, of an old question, for a sequence that has ended: nothing happens.
 TEST(DraftModel, AnswersThatMakeNoSenseChangeNothing) {
   Harness h(4, with_draft_model(), 4);
   h.serve(1);

@@ -65,7 +65,7 @@ void Pipeline::leave(Sequence& sequence) {
 
 void Pipeline::token(Sequence& sequence) {
   sequence.asked = false;
-  sequence.guesses.clear();
+  sequence.model_drafts.clear();
   if (!sequence.flights.empty()) return;
   sequence.due = true;
   due_.push_back(&sequence);

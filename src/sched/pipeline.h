@@ -72,8 +72,8 @@ class Pipeline {
   Epoch epoch() const { return epoch_; }
   std::uint64_t drafts_sent() const { return drafts_sent_; }
   std::uint64_t drafts_accepted() const { return drafts_accepted_; }
-  std::uint64_t guesses_sent() const { return guesses_sent_; }
-  std::uint64_t guesses_accepted() const { return guesses_accepted_; }
+  std::uint64_t model_drafts_sent() const { return model_drafts_sent_; }
+  std::uint64_t model_drafts_accepted() const { return model_drafts_accepted_; }
 
  private:
   struct InFlight {
@@ -123,8 +123,8 @@ class Pipeline {
   StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;
-  std::uint64_t guesses_sent_ = 0;  // of them, the draft model's
-  std::uint64_t guesses_accepted_ = 0;
+  std::uint64_t model_drafts_sent_ = 0;  // of them, the draft model's
+  std::uint64_t model_drafts_accepted_ = 0;
   CostLine drafting_cost_;
   std::uint64_t asks_ = 0;
   std::uint64_t ask_open_ = 0;                // unanswered; 0: none

@@ -18,13 +18,17 @@ void Pipeline::sampled(Sequence& sequence, const std::vector<Token>& tokens) {
   leave(sequence);
   const std::size_t sent = sequence.flights.front().drafts;
   const std::size_t right = tokens.size() - 1;
-  const bool ahead = right == sent && sequence.flights.size() > 1;  // the newest token was guessed as well
+  const bool ahead = right == sent && sequence.flights.size() > 1;  // the newest token was a draft as well
   const bool ahead_right = ahead && tokens.back() == sequence.drafts[sent];
   const std::size_t tried = sent + (ahead ? 1 : 0);
   const std::size_t accepted = right + (ahead_right ? 1 : 0);
-  const bool guesses = sequence.drafts_are_guesses;
-  tried > 0 && guesses ? sequence.guess_acceptance.tried(tried, accepted) : sequence.guess_acceptance.not_tried();
-  if (tried > 0 && !guesses) {
+  const bool of_model = sequence.drafts_of_model;
+  if (tried > 0 && of_model) {
+    sequence.model_acceptance.tried(tried, accepted);
+  } else {
+    sequence.model_acceptance.not_tried();
+  }
+  if (tried > 0 && !of_model) {
     sequence.acceptance.tried(tried, accepted);
   } else if (const auto would = sequence.lookup.find(sequence.tokens, 1); !would.empty()) {
     sequence.acceptance.tried(1, would[0] == tokens[0] ? 1 : 0);  // it costs nothing to know
@@ -32,7 +36,7 @@ void Pipeline::sampled(Sequence& sequence, const std::vector<Token>& tokens) {
     sequence.acceptance.not_tried();
   }
   drafts_accepted_ += accepted;
-  if (guesses) guesses_accepted_ += accepted;
+  if (of_model) model_drafts_accepted_ += accepted;
   if (ahead_right) {
     sequence.flights.pop_front();
     --sequence.flights.front().drafts;
@@ -67,20 +71,20 @@ std::optional<AskDrafts> Pipeline::ask_drafts(Time now) {
   for (std::size_t i = 0; i < rows; ++i) {
     Sequence& sequence = *due_[i];
     const std::size_t room = drafts_max(sequence);
-    DraftCount guessed = best_draft_count(costs_.trip, &drafting_cost_, sequence.guess_acceptance.rate(), rows, room);
-    if (guessed.count == 0 && try_again && room > 0) guessed.count = 1;
-    if (guessed.count == 0) continue;
+    DraftCount by_model = best_draft_count(costs_.trip, &drafting_cost_, sequence.model_acceptance.rate(), rows, room);
+    if (by_model.count == 0 && try_again && room > 0) by_model.count = 1;
+    if (by_model.count == 0) continue;
     if (!sequence.lookup.find(sequence.tokens, 1).empty() &&
-        best_draft_count(costs_.trip, nullptr, sequence.acceptance.rate(), rows, room).speed >= guessed.speed) {
+        best_draft_count(costs_.trip, nullptr, sequence.acceptance.rate(), rows, room).speed >= by_model.speed) {
       continue;
     }
     sequence.asked = true;
     ask.texts.push_back({sequence.request,
                          sequence.told,
                          {sequence.tokens.begin() + sequence.told, sequence.tokens.end()},
-                         static_cast<std::uint32_t>(guessed.count)});
+                         static_cast<std::uint32_t>(by_model.count)});
     sequence.told = static_cast<std::uint32_t>(sequence.tokens.size());
-    most = std::max(most, guessed.count);
+    most = std::max(most, by_model.count);
   }
   if (ask.texts.empty()) return std::nullopt;
   steps_unasked_ = 0;
@@ -95,10 +99,10 @@ void Pipeline::drafted(const Drafted& event, Sequences& sequences) {
   ask_open_ = 0;
   const bool in_time = std::exchange(drafts_awaited_since_, std::nullopt).has_value();
   bool any = false;
-  for (const Drafted::Guess& guess : event.guesses) {
-    any = any || !guess.tokens.empty();
-    Sequence* sequence = sequences.find(guess.request);
-    if (in_time && sequence && sequence->due && sequence->asked) sequence->guesses = guess.tokens;
+  for (const Drafted::Text& text : event.texts) {
+    any = any || !text.tokens.empty();
+    Sequence* sequence = sequences.find(text.request);
+    if (in_time && sequence && sequence->due && sequence->asked) sequence->model_drafts = text.tokens;
   }
   if (any) drafting_cost_.measured(ask_open_count_, event.took);
 }
@@ -117,12 +121,12 @@ void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::s
   const std::size_t room = limits_.rows_per_step_max - step.rows.size() - to_come;
   const std::size_t most = std::min(drafts_max(sequence), room);
   if (most == 0) return;
-  sequence.drafts_are_guesses = !sequence.guesses.empty();
-  if (sequence.drafts_are_guesses) {
-    sequence.drafts = std::move(sequence.guesses);
-    sequence.guesses.clear();
+  sequence.drafts_of_model = !sequence.model_drafts.empty();
+  if (sequence.drafts_of_model) {
+    sequence.drafts = std::move(sequence.model_drafts);
+    sequence.model_drafts.clear();
     if (sequence.drafts.size() > most) sequence.drafts.resize(most);
-    guesses_sent_ += sequence.drafts.size();
+    model_drafts_sent_ += sequence.drafts.size();
   } else {
     const DraftCount best = best_draft_count(costs_.trip, nullptr, sequence.acceptance.rate(), decode_rows, most);
     if (best.count == 0) return;
@@ -150,7 +154,7 @@ void Pipeline::take_rows_ahead(SendStep& step, InFlight& flight) {
 std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
   const std::size_t before = sequence.drafts.size();
   if (sequence.flights.empty() || drafts_left(sequence) <= before) return 0;
-  if (before > 0 && sequence.drafts_are_guesses) return 0;
+  if (before > 0 && sequence.drafts_of_model) return 0;
   const double rate = sequence.acceptance.rate();
   if (std::pow(rate, static_cast<double>(before + 1)) < kAheadChanceMin) return 0;
   const std::size_t most = std::min({std::size_t{limits_.draft_tokens_max}, drafts_left(sequence) - before - 1,
@@ -158,7 +162,7 @@ std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
   const std::size_t rows = 1 + best_draft_count(costs_.trip, nullptr, rate, 1, most).count;
   const std::vector<Token> found = sequence.lookup.find(sequence.tokens, before + rows);
   if (found.size() <= before || !std::equal(sequence.drafts.begin(), sequence.drafts.end(), found.begin())) return 0;
-  sequence.drafts_are_guesses = false;
+  sequence.drafts_of_model = false;
   for (std::size_t i = before; i < found.size(); ++i) {
     step.rows.push_back({sequence.id, sequence.request, sequence.sent++, found[i], sequence.logits_wanted});
     sequence.drafts.push_back(found[i]);

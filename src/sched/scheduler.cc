@@ -365,8 +365,8 @@ Snapshot Scheduler::snapshot() const {
   snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
   snapshot.drafts_sent = state.pipeline.drafts_sent();
   snapshot.drafts_accepted = state.pipeline.drafts_accepted();
-  snapshot.guesses_sent = state.pipeline.guesses_sent();
-  snapshot.guesses_accepted = state.pipeline.guesses_accepted();
+  snapshot.model_drafts_sent = state.pipeline.model_drafts_sent();
+  snapshot.model_drafts_accepted = state.pipeline.model_drafts_accepted();
   snapshot.cached_tokens = state.cached_tokens;
   snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
   return snapshot;

@@ -140,12 +140,12 @@ struct SequenceCancelled {
 };
 // The answer to AskDrafts. A model that is behind with reading a text, or has no room for it, guesses nothing for it.
 struct Drafted {
-  struct Guess {
+  struct Text {
     std::uint64_t request = 0;
     std::vector<Token> tokens;  // what may follow the text; as many as were asked for, or fewer
   };
   std::uint64_t ask = 0;
-  std::vector<Guess> guesses;
+  std::vector<Text> texts;
   Duration took{};
 };
 struct Timer {};
@@ -245,8 +245,8 @@ struct Snapshot {
   std::uint64_t kv_tokens_reserved = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
-  std::uint64_t guesses_sent = 0;  // of them, the draft model's
-  std::uint64_t guesses_accepted = 0;
+  std::uint64_t model_drafts_sent = 0;  // of them, the draft model's
+  std::uint64_t model_drafts_accepted = 0;
   std::uint64_t cached_tokens = 0;  // of prompts, found in the KV and not computed again, since the start
 };
 

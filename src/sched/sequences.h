@@ -41,18 +41,18 @@ struct Sequence {
   // Steps whose logits will give its next tokens. The first has its newest token's row and drafts behind it, each
   // further one the drafts that follow: it counts only if all before it come true.
   std::deque<Flight> flights;
-  bool sampling = false;            // the first of them is done, its tokens are being chosen
-  std::vector<Token> drafts;        // of all flights
-  bool drafts_are_guesses = false;  // the draft model's
-  std::uint32_t kv_rows = 0;        // in the KV: `sent`, and what is to be truncated behind them
+  bool sampling = false;         // the first of them is done, its tokens are being chosen
+  std::vector<Token> drafts;     // of all flights
+  bool drafts_of_model = false;  // the draft model's
+  std::uint32_t kv_rows = 0;     // in the KV: `sent`, and what is to be truncated behind them
 
   NgramLookup lookup;
   Acceptance acceptance{0.5};  // of what lookup says, sent or not
   // The draft model's.
   std::uint32_t told = 0;            // of `tokens`
   bool asked = false;                // for what follows the newest token
-  std::vector<Token> guesses;        // and its answer
-  Acceptance guess_acceptance{0.8};  // only asking tells: it is asked soon
+  std::vector<Token> model_drafts;   // and its answer
+  Acceptance model_acceptance{0.8};  // only asking tells: it is asked soon
 
   std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
 };

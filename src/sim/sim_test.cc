@@ -143,11 +143,11 @@ TEST(Simulation, DraftsChangeNoAnswer) {
     ASSERT_THAT(report.violations, IsEmpty()) << replay(seed) << " --vocabulary " << options.vocabulary;
     sum.drafts_sent += report.drafts_sent;
     sum.drafts_accepted += report.drafts_accepted;
-    sum.guesses_sent += report.guesses_sent;
-    sum.guesses_accepted += report.guesses_accepted;
+    sum.model_drafts_sent += report.model_drafts_sent;
+    sum.model_drafts_accepted += report.model_drafts_accepted;
   }
-  EXPECT_GT(sum.guesses_accepted, 1000u);
-  EXPECT_GT(sum.guesses_sent, sum.guesses_accepted + 1000);
+  EXPECT_GT(sum.model_drafts_accepted, 1000u);
+  EXPECT_GT(sum.model_drafts_sent, sum.model_drafts_accepted + 1000);
   EXPECT_GT(sum.drafts_accepted, 5000u);
   EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
 }

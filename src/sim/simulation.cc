@@ -93,7 +93,7 @@ class World {
   std::uint64_t stage_steps_ = 0;
   std::uint64_t lose_steps_ = 0;  // of those about to be sent on
   bool users_done_ = false;
-  std::uint64_t right_guesses_percent_ = 0;
+  std::uint64_t right_drafts_percent_ = 0;
   Time draft_model_ends_;
   std::uint64_t log_hash_ = 0;
   Report report_;
@@ -110,7 +110,7 @@ World::World(const Options& options)
       checker_(model_.layer_count, limits_, vocabulary_) {
   link_delay_ = Duration(between(100, 8000));
   link_jitter_ = Duration(between(0, 6000));
-  right_guesses_percent_ = between(0, 100);
+  right_drafts_percent_ = between(0, 100);
   draft_model_ends_ = Time(chance(20) ? seconds(between(5, 40)) : seconds(1'000'000));
 }
 
@@ -284,14 +284,14 @@ void World::act(const AskDrafts& action) {
   if (action.ask == 0 || queue_.now() >= draft_model_ends_) return;
   Drafted drafted{action.ask, {}, Duration(between(0, chance(1) ? 2'000'000 : 3'000))};
   for (const AskDrafts::Text& text : action.texts) {
-    Drafted::Guess guess{text.request, {}};
+    Drafted::Text answer{text.request, {}};
     const std::size_t known = text.from + text.tokens.size();
     for (std::uint64_t i = chance(90) ? between(0, text.count) : 0; i > 0; --i) {
-      const auto right = checker_.right_token(text.request, known + guess.tokens.size());
+      const auto right = checker_.right_token(text.request, known + answer.tokens.size());
       const auto any = static_cast<Token>(random_.below(vocabulary_));
-      guess.tokens.push_back(right && chance(right_guesses_percent_) ? *right : any);
+      answer.tokens.push_back(right && chance(right_drafts_percent_) ? *right : any);
     }
-    drafted.guesses.push_back(std::move(guess));
+    drafted.texts.push_back(std::move(answer));
   }
   const Duration took = drafted.took;
   queue_.after(took, [this, drafted = std::move(drafted)] { tell(drafted); });
@@ -484,8 +484,8 @@ Report World::run() {
   report_.answers = checker_.answers();
   report_.drafts_sent = scheduler_.snapshot().drafts_sent;
   report_.drafts_accepted = scheduler_.snapshot().drafts_accepted;
-  report_.guesses_sent = scheduler_.snapshot().guesses_sent;
-  report_.guesses_accepted = scheduler_.snapshot().guesses_accepted;
+  report_.model_drafts_sent = scheduler_.snapshot().model_drafts_sent;
+  report_.model_drafts_accepted = scheduler_.snapshot().model_drafts_accepted;
   report_.cached_tokens = scheduler_.snapshot().cached_tokens;
   report_.errors = checker_.errors();
   report_.simulated = queue_.now().time_since_epoch();
@@ -501,7 +501,7 @@ std::string Report::text() const {
       "cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept; {} events in "
       "{:.1f} "
       "s, hash {:016x}",
-      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, guesses_accepted, guesses_sent,
+      answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, model_drafts_accepted, model_drafts_sent,
       cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, events,
       std::chrono::duration<double>(simulated).count(), log_hash);
 }

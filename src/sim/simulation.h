@@ -49,8 +49,8 @@ struct Report {
   std::uint64_t nodes_lost = 0;
   std::uint64_t drafts_sent = 0;
   std::uint64_t drafts_accepted = 0;
-  std::uint64_t guesses_sent = 0;  // of them, a draft model's
-  std::uint64_t guesses_accepted = 0;
+  std::uint64_t model_drafts_sent = 0;  // of them, a draft model's
+  std::uint64_t model_drafts_accepted = 0;
   std::uint64_t cached_tokens = 0;  // of prompts
   std::uint64_t steps_lost = 0;
   std::uint64_t steps_failed = 0;

@@ -34,17 +34,17 @@ class ADraftModelChangesNoAnswer(ShoalTestCase):
                 with self.subTest(request=request, shoal=shoal.status()["draft_model"]):
                     self.assertEqual(self.answer(shoal, request), expected)
 
-    def test_good_guesses_come_true_and_bad_ones_do_not(self):
+    def test_good_drafts_come_true_and_bad_ones_do_not(self):
         for shoal in (self.right, self.wrong):
             for i in range(8):  # where it does not pay now, it is asked again after 256 steps
-                if shoal.status()["guesses_sent"] > 0:
+                if shoal.status()["model_drafts_sent"] > 0:
                     break
                 self.answer(shoal, {"prompt": f"One two three {i}", "temperature": 0})
         right, wrong = self.right.status(), self.wrong.status()
-        self.assertGreater(right["guesses_sent"], 0)
-        self.assertGreater(right["guesses_accepted"], 0.5 * right["guesses_sent"])
-        self.assertGreater(wrong["guesses_sent"], 0)
-        self.assertLess(wrong["guesses_accepted"], 0.2 * wrong["guesses_sent"])
+        self.assertGreater(right["model_drafts_sent"], 0)
+        self.assertGreater(right["model_drafts_accepted"], 0.5 * right["model_drafts_sent"])
+        self.assertGreater(wrong["model_drafts_sent"], 0)
+        self.assertLess(wrong["model_drafts_accepted"], 0.2 * wrong["model_drafts_sent"])
         self.assertEqual(self.without.status()["draft_model"], "")
 
     def test_in_company(self):
@@ -57,7 +57,7 @@ class ADraftModelChangesNoAnswer(ShoalTestCase):
         request = {"prompt": " ".join(f"word{i}" for i in range(90)), "temperature": 0, "max_tokens": 40}
         self.assertEqual(self.answer(self.right, request), self.answer(self.without, request))
 
-    def test_a_node_dies_among_guesses(self):
+    def test_a_node_dies_among_drafts(self):
         request = {"prompt": "Once upon a time", "temperature": 0, "max_tokens": 160}
         expected = self.answer(self.without, request)[0]
         shoal = self.start(model(), nodes=3, context=512, serve_args=[*SETTINGS, "--draft-model", model()])
