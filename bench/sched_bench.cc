@@ -12,14 +12,7 @@
 namespace shoal::sched {
 namespace {
 
-plan::ModelShape shape(std::uint32_t layers) {
-  plan::ModelShape model;
-  model.layer_count = layers;
-  model.layer_weight_bytes.assign(layers, 10);
-  model.layer_kv_bytes.assign(layers, 0);
-  model.cut_allowed.assign(layers + 1, true);
-  return model;
-}
+constexpr std::uint64_t kLayerBytes = 10;
 
 plan::NodeProfile node(std::uint32_t number) {
   plan::NodeProfile profile;
@@ -35,7 +28,7 @@ class Loop {
  public:
   // `computed_at_once`: of the sequences; the others wait until one of these ends, which none does.
   Loop(std::uint32_t nodes, std::uint32_t sequences, std::uint32_t computed_at_once)
-      : scheduler_(shape(nodes), limits(computed_at_once)) {
+      : scheduler_(plan::ModelShape::of_equal_layers(nodes, kLayerBytes), limits(computed_at_once)) {
     for (std::uint32_t i = 0; i < nodes; ++i) on(NodeJoined{node(i)});
     now_ += std::chrono::seconds(10);
     on(Timer{});
@@ -120,7 +113,8 @@ BENCHMARK(decode_beside_waiting_ones)->ArgName("sequences")->Arg(1)->Arg(64)->Ar
 void make_plan(benchmark::State& state) {
   std::vector<plan::NodeProfile> nodes;
   for (std::uint32_t i = 0; i < state.range(0); ++i) nodes.push_back(node(i));
-  const plan::ModelShape model = shape(static_cast<std::uint32_t>(state.range(1)));
+  const plan::ModelShape model =
+      plan::ModelShape::of_equal_layers(static_cast<std::uint32_t>(state.range(1)), kLayerBytes);
   for (auto _ : state) benchmark::DoNotOptimize(plan::make_plan(model, nodes));
 }
 BENCHMARK(make_plan)->ArgNames({"nodes", "layers"})->Args({4, 32})->Args({32, 64})->Args({64, 128})->Args({200, 128});

@@ -33,19 +33,11 @@ Limits limits(bool draft_model) {
   return limits;
 }
 
-plan::ModelShape shape() {
-  plan::ModelShape model;
-  model.layer_count = kLayers;
-  model.layer_weight_bytes.assign(kLayers, 10);
-  model.layer_kv_bytes.assign(kLayers, 0);
-  model.cut_allowed.assign(kLayers + 1, true);
-  return model;
-}
-
 class World {
  public:
   explicit World(bool draft_model)
-      : scheduler_(shape(), limits(draft_model)), checker_(kLayers, limits(draft_model), kVocabulary) {
+      : scheduler_(plan::ModelShape::of_equal_layers(kLayers, 10), limits(draft_model)),
+        checker_(kLayers, limits(draft_model), kVocabulary) {
     checker_.allow_step_errors();
   }
 

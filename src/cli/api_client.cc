@@ -1,5 +1,7 @@
 #include "cli/api_client.h"
 
+#include <cstdio>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "cli/verb.h"
 
 namespace shoal::cli {
 namespace {
@@ -141,6 +144,12 @@ Status ApiAddress::save(const std::filesystem::path& state) const {
   return write_file_atomic(state / "api.json", json.dump(2) + "\n", 0600);
 }
 
+Result<ApiClient> ApiClient::of(const std::string& state) {
+  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state.empty() ? default_state_directory("coordinator")
+                                                                            : std::filesystem::path(state)));
+  return ApiClient(std::move(address));
+}
+
 Result<nlohmann::json> ApiClient::get(std::string_view path) {
   return call(address_, http::verb::get, path, "");
 }
@@ -173,6 +182,20 @@ Status ApiClient::post_stream(std::string_view path, const nlohmann::json& body,
       if (line == "data: [DONE]") return {};
       if (!on_data(line.substr(6))) return {};
     }
+  }
+}
+
+Status print_answer(const nlohmann::json& answer, bool as_json,
+                    const std::function<Status(const nlohmann::json&)>& print) {
+  if (as_json) {
+    std::printf("%s\n", answer.dump(2).c_str());
+    return {};
+  }
+  try {
+    return print(answer);
+  } catch (const nlohmann::json::exception& error) {
+    return Error{ErrorCode::kVersionMismatch,
+                 fmt::format("the coordinator's answer is not understood ({}); use --json", error.what())};
   }
 }
 

@@ -28,6 +28,8 @@ struct ApiAddress {
 class ApiClient {
  public:
   explicit ApiClient(ApiAddress address) : address_(std::move(address)) {}
+  // Of the coordinator that runs with this state directory; "": the usual one. Errors: ApiAddress::load's.
+  static Result<ApiClient> of(const std::string& state);
 
   // The answer's JSON. An answer that is not 200 becomes an Error with the server's own message. kUnavailable: nobody
   // listens there.
@@ -41,5 +43,10 @@ class ApiClient {
  private:
   ApiAddress address_;
 };
+
+// An answer for a program (as JSON) or a person (`print`). kVersionMismatch when `print` misses something in it, which
+// then comes from another version.
+Status print_answer(const nlohmann::json& answer, bool as_json,
+                    const std::function<Status(const nlohmann::json& answer)>& print);
 
 }  // namespace shoal::cli

@@ -34,7 +34,11 @@ std::string numbers(const std::string& rtt, const std::string& rate, const std::
   return fmt::format("{:>9} {:>14} {:>9} {:>9}", rtt, rate, row, step);
 }
 
-void print_links(const json& bench) {
+Status print_links(const json& bench) {
+  if (bench.at("links").empty()) {
+    return Error{ErrorCode::kNotFound,
+                 "no node is connected, so there is no link to measure: start one with `shoal join`"};
+  }
   print_line("from", "to", "kind", "path",
              numbers("RTT ms", "rate", "1 row ms", fmt::format("{} rows", bench.at("step_rows").get<int>())));
   for (const json& link : bench.at("links")) {
@@ -45,28 +49,13 @@ void print_links(const json& bench) {
                         : "not measured: " + link.at("why_not").get<std::string>());
   }
   std::printf("\n%s\n", bench.at("slowest").get<std::string>().c_str());
+  return {};
 }
 
 Status bench_net(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
-  SHOAL_ASSIGN_OR_RETURN(json answer, ApiClient(address).post("/shoal/v1/bench/net", json::object()));
-  if (options.json) {
-    std::printf("%s\n", answer.dump(2).c_str());
-    return {};
-  }
-  try {
-    if (answer.at("links").empty()) {
-      return Error{ErrorCode::kNotFound,
-                   "no node is connected, so there is no link to measure: start one with "
-                   "`shoal join`"};
-    }
-    print_links(answer);
-  } catch (const json::exception& error) {  // another version's answer
-    return Error{ErrorCode::kVersionMismatch,
-                 fmt::format("the coordinator's answer is not understood ({}); use --json", error.what())};
-  }
-  return {};
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
+  SHOAL_ASSIGN_OR_RETURN(json answer, client.post("/shoal/v1/bench/net", json::object()));
+  return print_answer(answer, options.json, print_links);
 }
 
 }  // namespace

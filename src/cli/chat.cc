@@ -31,7 +31,7 @@ double seconds_since(SteadyClock::time_point from) {
 
 class Chat {
  public:
-  Chat(ApiAddress address, const Options& options) : client_(std::move(address)), options_(options) {
+  Chat(ApiClient client, const Options& options) : client_(std::move(client)), options_(options) {
     if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});
   }
 
@@ -86,9 +86,8 @@ class Chat {
 };
 
 Status chat(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
-  Chat conversation(std::move(address), options);
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
+  Chat conversation(std::move(client), options);
   if (!options.prompt.empty()) return conversation.ask(options.prompt);
   bool terminal = ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO);
   if (terminal) std::printf("Ask away; an empty line or Ctrl-D ends.\n");

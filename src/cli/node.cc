@@ -31,12 +31,6 @@ struct PairedNode {
   std::int64_t seen_unix_seconds = 0;
 };
 
-Result<ApiClient> connect(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
-  return ApiClient(std::move(address));
-}
-
 Result<std::vector<PairedNode>> paired_nodes(ApiClient& client) {
   SHOAL_ASSIGN_OR_RETURN(json status, client.get("/shoal/v1/status"));
   std::vector<PairedNode> nodes;
@@ -60,7 +54,7 @@ std::string time_text(std::int64_t unix_seconds) {
 }
 
 Status list(const Options& options) {
-  SHOAL_ASSIGN_OR_RETURN(ApiClient client, connect(options));
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
   SHOAL_ASSIGN_OR_RETURN(auto nodes, paired_nodes(client));
   if (options.json) {
     json all = json::array();
@@ -105,7 +99,7 @@ Result<PairedNode> find_node(const std::vector<PairedNode>& nodes, const std::st
 }
 
 Status revoke(const Options& options) {
-  SHOAL_ASSIGN_OR_RETURN(ApiClient client, connect(options));
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
   SHOAL_ASSIGN_OR_RETURN(auto nodes, paired_nodes(client));
   SHOAL_ASSIGN_OR_RETURN(PairedNode node, find_node(nodes, options.node));
   SHOAL_ASSIGN_OR_RETURN(json answer, client.remove("/shoal/v1/nodes/" + node.id));

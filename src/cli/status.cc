@@ -61,7 +61,7 @@ void print_nodes(const json& nodes) {
   }
 }
 
-void print_status(const json& status) {
+Status print_status(const json& status) {
   const auto& model = status["model"];
   std::printf("%s  %s %s, %d layers, %s\n", model.value("name", "").c_str(), model.value("architecture", "").c_str(),
               model.value("quantization", "").c_str(), model.value("layer_count", 0),
@@ -91,23 +91,13 @@ void print_status(const json& status) {
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
   }
   print_nodes(status["nodes"]);
+  return {};
 }
 
 Status status(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
-  SHOAL_ASSIGN_OR_RETURN(json answer, ApiClient(address).get("/shoal/v1/status"));
-  if (options.json) {
-    std::printf("%s\n", answer.dump(2).c_str());
-    return {};
-  }
-  try {
-    print_status(answer);
-  } catch (const json::exception& error) {  // another version's answer
-    return Error{ErrorCode::kVersionMismatch,
-                 fmt::format("the coordinator's status is not understood ({}); use --json", error.what())};
-  }
-  return {};
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
+  SHOAL_ASSIGN_OR_RETURN(json answer, client.get("/shoal/v1/status"));
+  return print_answer(answer, options.json, print_status);
 }
 
 }  // namespace

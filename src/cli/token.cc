@@ -18,10 +18,8 @@ struct Options {
 };
 
 Status create(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
-  SHOAL_ASSIGN_OR_RETURN(auto answer,
-                         ApiClient(address).post("/shoal/v1/tokens", {{"ttl_seconds", options.minutes * 60}}));
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
+  SHOAL_ASSIGN_OR_RETURN(auto answer, client.post("/shoal/v1/tokens", {{"ttl_seconds", options.minutes * 60}}));
   std::string link = answer.value("link", "");
   std::printf("%s\n", link.c_str());
   if (options.qr || ::isatty(STDOUT_FILENO)) {

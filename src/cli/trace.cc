@@ -102,11 +102,9 @@ Status check_out(const std::filesystem::path& out) {
 }
 
 Status trace(const Options& options) {
-  auto state = options.state.empty() ? default_state_directory("coordinator") : std::filesystem::path(options.state);
-  SHOAL_ASSIGN_OR_RETURN(ApiAddress address, ApiAddress::load(state));
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
   SHOAL_RETURN_IF_ERROR(check_out(options.out));
-  SHOAL_ASSIGN_OR_RETURN(json answer,
-                         ApiClient(address).get(fmt::format("/shoal/v1/trace?seconds={}", options.seconds)));
+  SHOAL_ASSIGN_OR_RETURN(json answer, client.get(fmt::format("/shoal/v1/trace?seconds={}", options.seconds)));
   try {
     const json& summary = answer.at("otherData");
     if (summary.at("steps").get<std::uint64_t>() == 0) {

@@ -328,6 +328,15 @@ Result<Plan> plan_in_one_family(const ModelShape& model, const std::vector<NodeP
 
 }  // namespace
 
+ModelShape ModelShape::of_equal_layers(std::uint32_t layer_count, std::uint64_t layer_weight_bytes) {
+  ModelShape model;
+  model.layer_count = layer_count;
+  model.layer_weight_bytes.assign(layer_count, layer_weight_bytes);
+  model.layer_kv_bytes.assign(layer_count, 0);
+  model.cut_allowed.assign(layer_count + 1, true);
+  return model;
+}
+
 Error no_node(const ModelShape& model) {
   return {ErrorCode::kUnavailable,
           fmt::format("no node is there, and {}; add one with `shoal join`", need_text(model, Pieces(model)))};

@@ -33,6 +33,9 @@ struct ModelShape {
   std::uint64_t every_stage_bytes = 0;            // compute buffers and weights that each stage holds
   std::vector<bool> cut_allowed;                  // size layer_count + 1, see model::Manifest; the ends are allowed
   std::uint32_t kv_tokens_total = 0;              // what layer_kv_bytes was computed for; only for messages
+
+  // Layers of equal weight and nothing else, to be cut between any two.
+  static ModelShape of_equal_layers(std::uint32_t layer_count, std::uint64_t layer_weight_bytes);
 };
 
 // What a device can do; more fields as telemetry learns them.

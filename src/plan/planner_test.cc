@@ -29,17 +29,8 @@ NodeProfile node(std::uint16_t number, std::uint64_t memory_bytes_max) {
   return profile;
 }
 
-ModelShape even_model(std::uint32_t layers, std::uint64_t layer_bytes) {
-  ModelShape model;
-  model.layer_count = layers;
-  model.layer_weight_bytes.assign(layers, layer_bytes);
-  model.layer_kv_bytes.assign(layers, 0);
-  model.cut_allowed.assign(layers + 1, true);
-  return model;
-}
-
 ModelShape random_model(SplitMix64& random, std::uint32_t layers_max) {
-  ModelShape model = even_model(1 + static_cast<std::uint32_t>(random.below(layers_max)), 0);
+  ModelShape model = ModelShape::of_equal_layers(1 + static_cast<std::uint32_t>(random.below(layers_max)), 0);
   for (auto& bytes : model.layer_weight_bytes) bytes = 50 + random.below(50);
   for (auto& bytes : model.layer_kv_bytes) bytes = random.below(20);
   for (std::uint32_t i = 1; i < model.layer_count; ++i) model.cut_allowed[i] = random.below(4) != 0;
@@ -85,14 +76,16 @@ double brute_force(const ModelShape& model, const std::vector<std::uint64_t>& bu
 TEST(Planner, EightLayersOverEightEqualNodesAreOneEach) {
   std::vector<NodeProfile> nodes;
   for (std::uint16_t i = 0; i < 8; ++i) nodes.push_back(node(i, kGiB));
-  const Plan plan = make_plan(even_model(8, 10 * kMiB), nodes).value();
+  const Plan plan = make_plan(ModelShape::of_equal_layers(8, 10 * kMiB), nodes).value();
   ASSERT_EQ(plan.stages.size(), 8u);
   for (const PlannedStage& stage : plan.stages) EXPECT_EQ(stage.range.count(), 1u);
   EXPECT_TRUE(plan.left_out.empty());
 }
 
 TEST(Planner, LayersFollowMemory) {
-  const Plan plan = make_plan(even_model(12, 10 * kMiB), {node(1, kGiB), node(2, 2 * kGiB), node(3, 3 * kGiB)}).value();
+  const Plan plan =
+      make_plan(ModelShape::of_equal_layers(12, 10 * kMiB), {node(1, kGiB), node(2, 2 * kGiB), node(3, 3 * kGiB)})
+          .value();
   std::map<NodeId, std::uint32_t> layers;
   for (const PlannedStage& stage : plan.stages) layers[stage.node] = stage.range.count();
   EXPECT_GT(layers[node(3, 0).node], layers[node(2, 0).node]);
@@ -195,7 +188,7 @@ TEST(Planner, MatchesBruteForceOnSmallCases) {
 
 // Goal: a heavy output goes to the node that can hold it, wherever that stands in the list.
 TEST(Planner, HeavyEndsGoToLargeNodes) {
-  ModelShape model = even_model(4, 10 * kMiB);
+  ModelShape model = ModelShape::of_equal_layers(4, 10 * kMiB);
   model.last_stage_bytes = 500 * kMiB;
   Plan plan = make_plan(model, {node(1, 100 * kMiB), node(2, kGiB)}).value();
   EXPECT_EQ(plan.stages.back().node, node(2, 0).node);
@@ -205,14 +198,15 @@ TEST(Planner, HeavyEndsGoToLargeNodes) {
 }
 
 TEST(Planner, MoreNodesThanPiecesTakesTheLargest) {
-  const Plan plan = make_plan(even_model(2, kMiB), {node(1, kGiB), node(2, 3 * kGiB), node(3, 2 * kGiB)}).value();
+  const Plan plan =
+      make_plan(ModelShape::of_equal_layers(2, kMiB), {node(1, kGiB), node(2, 3 * kGiB), node(3, 2 * kGiB)}).value();
   ASSERT_EQ(plan.stages.size(), 2u);
   EXPECT_THAT(plan.left_out, ::testing::ElementsAre(node(1, 0).node));
   EXPECT_THAT(plan.explanation, HasSubstr("left out"));
 }
 
 TEST(Planner, SaysHowMuchIsMissing) {
-  ModelShape model = even_model(51, kGiB / 10);
+  ModelShape model = ModelShape::of_equal_layers(51, kGiB / 10);
   model.kv_tokens_total = 8192;
   std::string message = make_plan(model, {node(1, kGiB), node(2, kGiB), node(3, 2 * kGiB)}).error().message;
   EXPECT_EQ(message,
@@ -223,27 +217,31 @@ TEST(Planner, SaysHowMuchIsMissing) {
   EXPECT_THAT(message, HasSubstr("beyond the 100 MiB that a stage itself takes on each"));
 
   // A layer that fits nowhere, though the sum would do.
-  message = make_plan(even_model(2, kGiB), {node(1, kGiB / 2), node(2, kGiB / 2), node(3, kGiB / 2), node(4, kGiB / 2)})
+  message = make_plan(ModelShape::of_equal_layers(2, kGiB),
+                      {node(1, kGiB / 2), node(2, kGiB / 2), node(3, kGiB / 2), node(4, kGiB / 2)})
                 .error()
                 .message;
   EXPECT_THAT(message,
               HasSubstr("layers 0:1 alone take 1.00 GiB and the largest node offers 512 MiB: 512 MiB missing"));
 
   // Layers that fit, and a sum that fits, but not together.
-  message = make_plan(even_model(4, 100 * kMiB), {node(1, 150 * kMiB), node(2, 150 * kMiB), node(3, 150 * kMiB)})
+  message = make_plan(ModelShape::of_equal_layers(4, 100 * kMiB),
+                      {node(1, 150 * kMiB), node(2, 150 * kMiB), node(3, 150 * kMiB)})
                 .error()
                 .message;
   EXPECT_THAT(message, HasSubstr("no cut between whole layers fits: 50.0 MiB missing on each"));
 }
 
 TEST(Planner, RefusesWhatMakesNoSense) {
-  EXPECT_EQ(make_plan(even_model(2, 1), {}).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(make_plan(even_model(0, 1), {node(1, kGiB)}).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(make_plan(even_model(2, 1), {node(1, kGiB), node(1, kGiB)}).error().code, ErrorCode::kInvalidArgument);
-  ModelShape model = even_model(2, 1);
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(2, 1), {}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(0, 1), {node(1, kGiB)}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(2, 1), {node(1, kGiB), node(1, kGiB)}).error().code,
+            ErrorCode::kInvalidArgument);
+  ModelShape model = ModelShape::of_equal_layers(2, 1);
   model.layer_kv_bytes.pop_back();
   EXPECT_EQ(make_plan(model, {node(1, kGiB)}).error().code, ErrorCode::kInvalidArgument);
-  model = even_model(2, std::numeric_limits<std::uint64_t>::max());  // sums saturate instead of wrapping round
+  model = ModelShape::of_equal_layers(
+      2, std::numeric_limits<std::uint64_t>::max());  // sums saturate instead of wrapping round
   EXPECT_EQ(make_plan(model, {node(1, kGiB)}).error().code, ErrorCode::kResourceExhausted);
 }
 
@@ -253,12 +251,14 @@ TEST(Planner, LargeShoalsAreQuick) {
   std::vector<NodeProfile> nodes;
   for (std::uint16_t i = 0; i < 200; ++i) nodes.push_back(node(i, kGiB + random.below(3 * kGiB)));
   const auto started = std::chrono::steady_clock::now();
-  EXPECT_EQ(make_plan(even_model(128, 300 * kMiB), nodes)->stages.size(), 128u);
-  EXPECT_EQ(make_plan(even_model(128, 1400 * kMiB), nodes)->left_out.size(), 72u);
-  EXPECT_GT(make_plan(even_model(90, 2048 * kMiB), nodes)->left_out.size(), 60u);  // some hold nothing at all
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(128, 300 * kMiB), nodes)->stages.size(), 128u);
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(128, 1400 * kMiB), nodes)->left_out.size(), 72u);
+  EXPECT_GT(make_plan(ModelShape::of_equal_layers(90, 2048 * kMiB), nodes)->left_out.size(),
+            60u);  // some hold nothing at all
   const std::vector<NodeProfile> some(nodes.begin(), nodes.begin() + 60);
-  EXPECT_EQ(make_plan(even_model(128, 20 * kMiB), some)->stages.size(), 60u);  // the whole table is filled
-  EXPECT_FALSE(make_plan(even_model(128, 5 * kGiB), nodes).ok());
+  EXPECT_EQ(make_plan(ModelShape::of_equal_layers(128, 20 * kMiB), some)->stages.size(),
+            60u);  // the whole table is filled
+  EXPECT_FALSE(make_plan(ModelShape::of_equal_layers(128, 5 * kGiB), nodes).ok());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   EXPECT_LT(took.count(), 5.0);  // some milliseconds in a release build; the bound leaves room for sanitizers
   RecordProperty("seconds", std::to_string(took.count()));
@@ -270,7 +270,7 @@ NodeProfile of_family(NodeProfile profile, const char* kernel_family) {
 }
 
 TEST(OneKernelFamily, TakesTheLargestThatHoldsTheModel) {
-  const ModelShape model = even_model(8, kMiB);
+  const ModelShape model = ModelShape::of_equal_layers(8, kMiB);
   const std::vector<NodeProfile> nodes = {of_family(node(1, 5 * kMiB), "arm"), of_family(node(2, 5 * kMiB), "arm"),
                                           of_family(node(3, 9 * kMiB), "x86")};
   auto mixed = make_plan(model, nodes);
@@ -297,7 +297,7 @@ TEST(OneKernelFamily, TakesTheLargestThatHoldsTheModel) {
 }
 
 TEST(OneKernelFamily, SaysWhyOthersDoNotHelp) {
-  const ModelShape model = even_model(8, kMiB);
+  const ModelShape model = ModelShape::of_equal_layers(8, kMiB);
   const std::vector<NodeProfile> nodes = {of_family(node(1, 5 * kMiB), "arm"), of_family(node(2, 5 * kMiB), "x86")};
   ASSERT_TRUE(make_plan(model, nodes).ok());
   auto plan = make_plan(model, nodes, {.one_kernel_family = true});
@@ -308,7 +308,7 @@ TEST(OneKernelFamily, SaysWhyOthersDoNotHelp) {
 }
 
 TEST(OneKernelFamily, StaysInTheOneThatIsHeld) {
-  const ModelShape model = even_model(8, kMiB);
+  const ModelShape model = ModelShape::of_equal_layers(8, kMiB);
   const std::vector<NodeProfile> nodes = {of_family(node(1, 9 * kMiB), "arm"), of_family(node(2, 90 * kMiB), "x86")};
   const PlanRules rules = {.one_kernel_family = true, .kernel_family = "arm"};
   EXPECT_EQ(make_plan(model, nodes, rules).value().stages.front().node, node(1, 0).node);

@@ -23,7 +23,7 @@ class Harness {
   // Neither drafts nor a prefix cache, unless asked for.
   explicit Harness(std::uint32_t layers = 4, Limits limits = {}, std::uint32_t drafts_max = 0,
                    bool prefix_cache = false)
-      : scheduler_(shape(layers), with(limits, drafts_max, prefix_cache)) {}
+      : scheduler_(plan::ModelShape::of_equal_layers(layers, 10), with(limits, drafts_max, prefix_cache)) {}
 
   static Limits with(Limits limits, std::uint32_t drafts_max, bool prefix_cache) {
     limits.draft_tokens_max = drafts_max;
@@ -31,14 +31,6 @@ class Harness {
     return limits;
   }
 
-  static plan::ModelShape shape(std::uint32_t layers) {
-    plan::ModelShape model;
-    model.layer_count = layers;
-    model.layer_weight_bytes.assign(layers, 10);
-    model.layer_kv_bytes.assign(layers, 0);
-    model.cut_allowed.assign(layers + 1, true);
-    return model;
-  }
   static NodeId node(std::uint8_t number) {
     NodeId id;
     id.key.bytes[0] = number;

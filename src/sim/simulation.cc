@@ -134,11 +134,8 @@ Limits World::draw_limits() {
 }
 
 plan::ModelShape World::draw_model() {
-  plan::ModelShape model;
-  model.layer_count = options_.layers ? options_.layers : static_cast<std::uint32_t>(between(1, 24));
-  model.layer_weight_bytes.assign(model.layer_count, kLayerBytes);
-  model.layer_kv_bytes.assign(model.layer_count, 0);
-  model.cut_allowed.assign(model.layer_count + 1, true);
+  const auto layers = options_.layers ? options_.layers : static_cast<std::uint32_t>(between(1, 24));
+  plan::ModelShape model = plan::ModelShape::of_equal_layers(layers, kLayerBytes);
   for (std::uint32_t i = 1; i < model.layer_count; ++i) model.cut_allowed[i] = chance(90);
   model.first_stage_bytes = between(0, 500);
   model.last_stage_bytes = between(0, 500);
