@@ -100,17 +100,32 @@ def measured(cell, tools, gguf, work, seed, failures):
         return measure(cell, tools, gguf, work, seed)
 
 
-def compare(result, name, form, rounds, tools):
+def since(first, last):
+    """Two dates, or two commits, as one text."""
+    return last if first in (None, last) else f"{first.split(' to ')[0]} to {last}"
+
+
+def compare(result, name, form, rounds, more, tools):
     gguf, work = made(name), form["work"][name]
     cells = [{"system": c.system, "nodes": c.nodes, "link": c.link, "name": c.name(), "runs": []} for c in form["cells"]]
     about = {"about": MODELS[name][1], "date": datetime.date.today().isoformat(), "commit": commit(), "cells": cells, "failures": [],
-             "work": {"prompts": work.prompts, "streams": work.streams, "decode_tokens": work.decode_tokens,
+             "work": {"prompts": list(work.prompts), "streams": list(work.streams), "decode_tokens": work.decode_tokens,
                       "short_prompt": SHORT_PROMPT}}
-    for i in range(rounds):
+    before = result["models"].get(name)
+    done = 0
+    if more and before:
+        if before["work"] != about["work"] or [c["name"] + c["link"] for c in before["cells"]] != [c["name"] + c["link"] for c in cells]:
+            sys.exit(f"bench: what was measured of {name} is not what this form measures: leave out --more")
+        about |= {"failures": before["failures"], "date": since(before["date"], about["date"]),
+                  "commit": since(before["commit"], about["commit"])}
+        for found, earlier in zip(cells, before["cells"]):
+            found["runs"] = earlier["runs"]
+        done = before["rounds"]
+    for i in range(done, done + rounds):
         runs = []
         for cell in form["cells"]:
             runs.append(measured(cell, tools, gguf, work, i, about["failures"]))
-            say(f"{name}, round {i + 1} of {rounds}, {cell.name()}, {cell.link}: {runs[-1]['cell_s']:.0f} s,",
+            say(f"{name}, round {i + 1} of {done + rounds}, {cell.name()}, {cell.link}: {runs[-1]['cell_s']:.0f} s,",
                 ", ".join(f"{what} {n}: {v:.1f}" for what in ("prefill", "decode") for n, v in runs[-1][what].items()))
         for found, run in zip(cells, runs):
             found["runs"].append(run)
@@ -122,6 +137,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--form", choices=FORMS, default="quick", help="full takes hours; trial only shows that all works")
     parser.add_argument("--rounds", type=int, help="default: 3, of the full form 5")
+    parser.add_argument("--more", action="store_true", help="add rounds to those of the models' table that are there already")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="default: all of the form")
     parser.add_argument("--out", default=common.RESULTS, help="where the pages go (default: bench/results)")
     parser.add_argument("--parts", nargs="+", choices=["table", "drafts", "scheduler"], default=["table", "drafts", "scheduler"],
@@ -139,7 +155,7 @@ def main():
         for chosen in options.models or form["work"]:
             if chosen not in form["work"]:
                 sys.exit(f"bench: the {name} form does not measure {chosen}; it measures {', '.join(form['work'])}")
-            compare(result, chosen, form, options.rounds or form["rounds"], llama_tools())
+            compare(result, chosen, form, options.rounds or form["rounds"], options.more, llama_tools())
     if "drafts" in options.parts:
         result["drafts"] = {"date": datetime.date.today().isoformat(), "commit": commit()} | drafts.run(
             **form["drafts"] | ({"rounds": options.rounds} if options.rounds else {}))
