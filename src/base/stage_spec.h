@@ -86,7 +86,8 @@ struct Fork {
   bool operator==(const Fork&) const = default;
 };
 
-// Positions from `length` on are dropped from a sequence's KV: drafts that were wrong, or the end of an earlier text.
+// Positions from `length` on are dropped from a sequence's KV, if there are any: drafts that were wrong, the end of an
+// earlier text, or what only some stages were given before a plan ended. At least `length` are there.
 struct Truncation {
   SequenceId sequence;
   std::uint32_t length = 0;

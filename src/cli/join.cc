@@ -20,6 +20,7 @@ struct Options {
   std::string model;
   std::string listen = "0.0.0.0:0";
   std::string announce;
+  std::string journal;
   bool until_stdin_closes = false;
 };
 
@@ -82,6 +83,9 @@ Status join(const Options& options) {
     SHOAL_ASSIGN_OR_RETURN(node_options.memory_bytes_max, parse_size(options.memory));
   }
   node_options.threads = options.threads;
+  if (!options.journal.empty()) {
+    SHOAL_ASSIGN_OR_RETURN(node_options.journal_bytes_max, parse_size(options.journal));
+  }
   SHOAL_ASSIGN_OR_RETURN(node_options.listen, net::Endpoint::parse(options.listen));
   if (!options.announce.empty()) {
     SHOAL_ASSIGN_OR_RETURN(node_options.announce, net::Endpoint::parse(options.announce));
@@ -119,6 +123,9 @@ void add_join(CLI::App& app, Context& context) {
       ->check(check_size);
   verb->add_option("--threads", options->threads, "Compute threads (default: one for each big core)")
       ->check(CLI::Range(1u, 256u));
+  verb->add_option("--journal", options->journal,
+                   "Memory for what was sent to the next device, which a device that takes its place needs (64MiB)")
+      ->check(check_size);
   verb->add_option("--name", options->name, "Name shown to people (default: the host name)");
   verb->add_option("--state", options->state, "Directory for the key, the pairing and the shards");
   verb->add_option("--model", options->model,

@@ -62,11 +62,11 @@ class LoadedStage final : public Stage {
 
   Status truncate_sequence(SequenceId sequence, std::uint32_t length) override {
     const auto* held = slots_.find(sequence);
-    if (held == nullptr || length == 0 || length >= held->length) {
+    if (held == nullptr || length == 0 || length > held->length) {
       return invalid(fmt::format("sequence {} has {} positions here and cannot be cut to {}", sequence.value,
                                  held == nullptr ? 0 : held->length, length));
     }
-    slots_.truncate(sequence, length);
+    if (length < held->length) slots_.truncate(sequence, length);
     return {};
   }
 

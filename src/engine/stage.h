@@ -69,8 +69,8 @@ class Stage {
   // of them is moved. kInvalidArgument: `from` is unknown or shorter, `sequence` is known, or `length` is 0.
   // kResourceExhausted: too many sequences, or too few cells if each had its own.
   virtual Status fork_sequence(SequenceId from, SequenceId sequence, std::uint32_t length) = 0;
-  // Drops the positions from `length` on, as if they had never been there. kInvalidArgument: an unknown sequence, or
-  // one that is not longer: nothing was changed.
+  // Drops the positions from `length` on, if there are any, as if they had never been there. kInvalidArgument: an
+  // unknown sequence, or a shorter one: nothing was changed.
   virtual Status truncate_sequence(SequenceId sequence, std::uint32_t length) = 0;
   virtual std::uint32_t next_position(SequenceId sequence) const = 0;  // 0 for an unknown sequence
 

@@ -74,7 +74,7 @@ Node::Node(boost::asio::io_context& io, NodeOptions options, net::Identity ident
       telemetry_timer_(io),
       jitter_(load_le<std::uint64_t>(transport_.identity().id().key.bytes.data())),
       stages_(
-          io, transport_, *store_, options_.threads,
+          io, transport_, *store_, options_.threads, options_.journal_bytes_max,
           [this](const wire::Message& message, std::shared_ptr<const Bytes> raw) {
             if (!control_ || !welcomed_) return;
             if (const auto* ready = std::get_if<wire::StageReady>(&message)) {
@@ -284,6 +284,8 @@ void Node::on_control_frame(wire::Frame frame) {
     stages_.load(*load);
   } else if (const auto* activations = std::get_if<wire::SetActivations>(&message)) {
     stages_.set_activations(*activations);
+  } else if (const auto* replay = std::get_if<wire::Replay>(&message)) {
+    stages_.replay(*replay);
   } else if (const auto* drop = std::get_if<wire::DropStage>(&message)) {
     stages_.drop(drop->stage);
   } else if (auto* probe = std::get_if<wire::ProbeKernels>(&message)) {

@@ -34,7 +34,8 @@ struct NodeOptions {
   std::optional<net::JoinLink> join_link;  // needed once
   std::string name;
   std::uint64_t memory_bytes_max = 0;
-  std::uint32_t threads = 0;                   // 0: the big cores
+  std::uint32_t threads = 0;  // 0: the big cores
+  std::uint64_t journal_bytes_max = kJournalBytesMax;
   net::Endpoint listen{"0.0.0.0", 0};          // for data and fetch links of peers
   std::optional<net::Endpoint> announce;       // what peers dial instead (a port that is forwarded here)
   std::optional<std::filesystem::path> model;  // the whole model on this device: pieces are cut from it

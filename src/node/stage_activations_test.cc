@@ -1,5 +1,6 @@
-// Goal: hidden states go on in the type that was ordered for this plan, and are understood in any. How: a small model
-// as one stage of a real table, behind which a peer writes down what comes over its data link.
+// Goal: hidden states go on in the type that was ordered for this plan, and are understood in any; what was sent can be
+// sent again. How: a small model as one stage of a real table, behind which a peer writes down what comes over its data
+// link.
 #include "engine/activations.h"
 
 #include <cstring>
@@ -10,6 +11,8 @@
 
 namespace shoal::node {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr StageId kStage{1}, kNext{2};
 constexpr std::uint32_t kRows = 3;
@@ -36,7 +39,7 @@ class StageActivationsTest : public ::testing::Test {
               }),
         store_(std::move(*model::ShardStore::open(folder_ / "store"))),
         table_(
-            io_, transport_, *store_, 1,
+            io_, transport_, *store_, 1, kJournalBytesMax,
             [this](const wire::Message& message, const std::shared_ptr<const Bytes>& raw) {
               told_.push_back({message, raw ? *raw : Bytes()});
             },
@@ -182,6 +185,56 @@ TEST_F(StageActivationsTest, AnyTypeIsUnderstoodAndWrongSizesAreAnswered) {
   EXPECT_TRUE(refused(5, ActivationType::kQ8_0, half));
   EXPECT_TRUE(refused(6, ActivationType::kF16, {}));
   EXPECT_EQ(answer(7, ActivationType::kF32, raw).raw, plain.raw) << "the stage is as it was";
+}
+
+// Goal: what a successor that is new gets from the journal are the bytes that were sent before, under the new plan.
+TEST_F(StageActivationsTest, AReplayIsWhatWasSentBefore) {
+  load(false);
+  const wire::Frame before = sent_on(1);
+  const std::size_t row_bytes = before.raw.size() / kRows;
+  epoch_ = Epoch{2};
+  set_plan(2);
+  const auto replayed = [&](std::uint32_t first, std::uint32_t count) {
+    arrived_.clear();
+    table_.replay({epoch_, StepId{9}, kStage, kNext, SequenceId{1}, first, count});
+    EXPECT_TRUE(run_until([&] { return !arrived_.empty(); }));
+    return arrived_.empty() ? wire::Frame{wire::Step{}, {}} : arrived_.front();
+  };
+  const wire::Frame all = replayed(0, kRows);
+  EXPECT_EQ(all.raw, before.raw);
+  const auto& step = std::get<wire::Step>(all.message);
+  EXPECT_EQ(step.epoch, epoch_);
+  EXPECT_EQ(step.step, StepId{9});
+  EXPECT_EQ(step.to_stage, kNext);
+  EXPECT_EQ(step.ends_at, kNext);
+  EXPECT_THAT(step.frees, ElementsAre(SequenceId{1}));
+  ASSERT_EQ(step.rows.size(), kRows);
+  EXPECT_EQ(step.rows[1], (wire::StepRow{SequenceId{1}, 1, 0, 0}));
+  const wire::Frame some = replayed(1, 2);
+  EXPECT_EQ(some.raw, Bytes(before.raw.begin() + static_cast<std::ptrdiff_t>(row_bytes), before.raw.end()));
+  EXPECT_TRUE(std::get<wire::Step>(some.message).frees.empty());
+
+  told_.clear();
+  table_.replay({epoch_, StepId{10}, kStage, kNext, SequenceId{1}, 1, kRows});  // one row more than there are
+  table_.replay({Epoch{1}, StepId{11}, kStage, kNext, SequenceId{1}, 0, 1});    // of an old plan
+  table_.replay({epoch_, StepId{12}, StageId{77}, kNext, SequenceId{1}, 0, 1});
+  const auto* failed = find<wire::StepFailed>();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(std::get<wire::StepFailed>(failed->message).step, StepId{10});
+  EXPECT_EQ(std::get<wire::StepFailed>(failed->message).code, ErrorCode::kNotFound);
+  EXPECT_EQ(told_.size(), 1u);
+}
+
+// Goal: a step that ends here is told of to the coordinator, and goes no further.
+TEST_F(StageActivationsTest, AStepEndsWhereItShould) {
+  load(false);
+  wire::Step asked = step(1);
+  asked.ends_at = kStage;
+  table_.on_step(asked, {});
+  ASSERT_TRUE(run_until([&] { return find<wire::StepResult>() != nullptr; }));
+  EXPECT_TRUE(std::get<wire::StepResult>(find<wire::StepResult>()->message).candidate_counts.empty());
+  sent_on(2);  // comes behind it
+  EXPECT_EQ(std::get<wire::Step>(arrived_.front().message).step, StepId{2});
 }
 
 }  // namespace

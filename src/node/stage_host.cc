@@ -19,12 +19,25 @@ std::span<const float> as_floats(const Bytes& bytes) {
   return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
-Result<engine::StepOutput> step(engine::Stage& stage, const StepJob& job) {
-  if (job.activations == ActivationType::kF32) return stage.step({job.rows, as_floats(job.hidden)});
-  SHOAL_ASSIGN_OR_RETURN(
-      const std::vector<float> hidden,
-      engine::unpack_activations(job.hidden, job.rows.size(), stage.embedding_length(), job.activations));
-  return stage.step({job.rows, hidden});
+// Only the last stage gives logits, but every stage passes on who wants them.
+std::vector<engine::Row> engine_rows(const std::vector<wire::StepRow>& rows, bool is_last) {
+  std::vector<engine::Row> all;
+  all.reserve(rows.size());
+  for (const wire::StepRow& row : rows) {
+    all.push_back({row.sequence, row.position, row.token, std::nullopt});
+    if (!is_last || row.logits == 0) continue;
+    all.back().logits = row.logits == wire::kAllLogits ? engine::kAllLogits : row.logits;
+  }
+  return all;
+}
+
+Result<engine::StepOutput> step(engine::Stage& stage, const StepJob& job, bool is_last) {
+  const std::vector<engine::Row> rows = engine_rows(job.step.rows, is_last);
+  const ActivationType activations = job.step.activations;
+  if (activations == ActivationType::kF32) return stage.step({rows, as_floats(job.hidden)});
+  SHOAL_ASSIGN_OR_RETURN(const std::vector<float> hidden,
+                         engine::unpack_activations(job.hidden, rows.size(), stage.embedding_length(), activations));
+  return stage.step({rows, hidden});
 }
 
 }  // namespace
@@ -98,19 +111,20 @@ void StageHost::run() {
 
 void StageHost::compute(engine::Stage& stage, Queued queued) {
   auto start = SteadyClock::now();
-  for (SequenceId sequence : queued.job.frees) stage.free_sequence(sequence);
+  const wire::Step& order = queued.job.step;
+  for (SequenceId sequence : order.frees) stage.free_sequence(sequence);
   Status prepared;
-  for (const Fork& each : queued.job.forks) {
+  for (const Fork& each : order.forks) {
     if (prepared.ok()) prepared = stage.fork_sequence(each.from, each.sequence, each.length);
   }
-  for (const Truncation& each : queued.job.truncations) {
+  for (const Truncation& each : order.truncations) {
     if (prepared.ok()) prepared = stage.truncate_sequence(each.sequence, each.length);
   }
   Result<engine::StepOutput> output = engine::StepOutput{};
   if (!prepared.ok()) {
     output = prepared.error();
-  } else if (!queued.job.rows.empty()) {
-    output = step(stage, queued.job);
+  } else if (!order.rows.empty()) {
+    output = step(stage, queued.job, load_.is_last);
   }
   const ActivationType wanted = activations_.load(std::memory_order_relaxed);
   std::optional<Bytes> packed;

@@ -24,6 +24,7 @@
 #include "base/result.h"
 #include "engine/stage.h"
 #include "model/shard_store.h"
+#include "wire/messages.h"
 
 namespace shoal::node {
 
@@ -40,14 +41,8 @@ struct StageLoad {
 };
 
 struct StepJob {
-  Epoch epoch;
-  StepId step;
-  std::vector<engine::Row> rows;
-  std::vector<SequenceId> frees;                      // dropped before the rows are computed
-  std::vector<Fork> forks;                            // then
-  std::vector<Truncation> truncations;                // then
-  Bytes hidden;                                       // rows x embedding_length; empty on the first stage
-  ActivationType activations = ActivationType::kF32;  // of `hidden`
+  wire::Step step;
+  Bytes hidden;  // rows x embedding_length in the step's type of activations; empty on the first stage
 };
 
 struct StepOutcome {

@@ -30,11 +30,6 @@ std::uint64_t clock_us(std::chrono::steady_clock::time_point at) {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<Duration>(at.time_since_epoch()).count());
 }
 
-engine::Row to_engine(const wire::StepRow& row) {
-  engine::Row out{row.sequence, row.position, row.token, std::nullopt};
-  if (row.logits != 0) out.logits = row.logits == wire::kAllLogits ? engine::kAllLogits : row.logits;
-  return out;
-}
 model::ShardLayout layout_of(const wire::LoadStage& order) {
   model::ShardLayout layout{order.range, order.shard_bytes, {}};
   for (const auto& piece : order.pieces) layout.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
@@ -44,11 +39,13 @@ model::ShardLayout layout_of(const wire::LoadStage& order) {
 }  // namespace
 
 StageTable::StageTable(boost::asio::io_context& io, net::Transport& transport, model::ShardStore& store,
-                       std::uint32_t threads, SendControl send_control, CoordinatorSource coordinator)
+                       std::uint32_t threads, std::uint64_t journal_bytes_max, SendControl send_control,
+                       CoordinatorSource coordinator)
     : io_(io),
       transport_(transport),
       store_(store),
       threads_(threads),
+      journal_bytes_max_(journal_bytes_max),
       send_control_(std::move(send_control)),
       coordinator_(std::move(coordinator)),
       links_(io, transport,
@@ -79,8 +76,9 @@ bool StageTable::knows_peer(const NodeId& id) const {
 }
 
 void StageTable::load(const wire::LoadStage& order) {
-  if (stages_.contains(order.stage)) return;
-  stages_[order.stage].order = order;
+  const auto [entry, is_new] = stages_.try_emplace(order.stage, order.is_last ? 0 : journal_bytes_max_);
+  if (!is_new) return;
+  entry->second.order = order;
   if (auto status = layout_of(order).check(); !status.ok()) return fail(order.stage, status.error());
   if (!shards_held_) open(order.stage);
 }
@@ -138,11 +136,18 @@ void StageTable::fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer
   handlers.on_done = [this, stage](Result<std::filesystem::path> path) {
     fetch_done_ = fetch_total_ = 0;
     stages_.at(stage).fetcher.reset();
-    path.ok() ? host(stage, *path) : fail(stage, path.error());
+    if (!path.ok()) return fail(stage, path.error());
+    stages_.at(stage).order.fetch_only ? keep(stage) : host(stage, *path);
   };
   auto fetcher = std::make_shared<ShardFetcher>(io_, transport_, std::move(writer), std::move(sources), handlers);
   entry.fetcher = fetcher;
   fetcher->start();
+}
+
+void StageTable::keep(StageId stage) {
+  log_info("layers {} are on flash", stages_.at(stage).order.range.text());
+  send_control_(wire::ShardFetched{stage}, nullptr);
+  drop(stage);
 }
 
 void StageTable::report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading) {
@@ -230,33 +235,39 @@ void StageTable::on_step(wire::Step step, Bytes raw) {
   if (entry.order.is_first && !step.rows.empty() && !step.has_tokens) {
     return refuse(ErrorCode::kInvalidArgument, "the first stage was given no tokens");
   }
-  StepJob job{
-      step.epoch,     step.step,       {}, std::move(step.frees), std::move(step.forks), std::move(step.truncations),
-      std::move(raw), step.activations};
-  job.rows.reserve(step.rows.size());
-  for (const auto& row : step.rows) {
-    job.rows.push_back(to_engine(row));
-    if (!entry.order.is_last) job.rows.back().logits.reset();
+  if (entry.host->queued() >= kStepsQueuedMax) {
+    return refuse(ErrorCode::kResourceExhausted, "the stage's queue is full");
   }
-  StepId id = step.step;
-  entry.times[id] = std::move(step.times);
-  // Only the last stage gives logits, but every stage passes on who wants them.
-  if (!entry.order.is_last) entry.wants[id] = std::move(step.rows);
-  if (!entry.host->submit(std::move(job))) {
-    entry.times.erase(id);
-    entry.wants.erase(id);
-    refuse(ErrorCode::kResourceExhausted, "the stage's queue is full");
+  entry.host->submit({std::move(step), std::move(raw)});
+}
+
+void StageTable::replay(const wire::Replay& order) {
+  const auto found = stages_.find(order.stage);
+  const wire::PlanStage* next = next_of(order.stage);
+  if (order.epoch != plan_.epoch || found == stages_.end() || next == nullptr) {
+    return log_debug("replay {} of epoch {} dropped: stale", order.step.value, order.epoch.value);
   }
+  auto rows = found->second.journal.find(order.sequence, order.first, order.count);
+  if (!rows) {
+    auto why = fmt::format("rows {} to {} are not in the journal", order.first, order.first + order.count - 1);
+    return send_control_(wire::StepFailed{order.epoch, order.step, order.stage, ErrorCode::kNotFound, std::move(why)},
+                         nullptr);
+  }
+  wire::Step step;
+  step.epoch = order.epoch;
+  step.step = order.step;
+  step.ends_at = order.ends_at;
+  step.activations = rows->type;
+  if (order.first == 0) step.frees.push_back(order.sequence);
+  for (std::uint32_t i = 0; i < order.count; ++i) step.rows.push_back({order.sequence, order.first + i, 0, 0});
+  send_onwards(*next, std::move(step), std::move(rows->bytes));
 }
 
 void StageTable::on_computed(StageId stage, StepOutcome outcome) {
   Entry& entry = stages_.at(stage);
   ++entry.steps_done;
-  wire::Step step;
-  step.epoch = outcome.job.epoch;
-  step.step = outcome.job.step;
-  if (auto times = entry.times.extract(step.step); !times.empty()) step.times = std::move(times.mapped());
-  if (auto rows = entry.wants.extract(step.step); !rows.empty()) step.rows = std::move(rows.mapped());
+  if (outcome.output.ok()) write_journal(entry, outcome);  // of an older epoch, too: it is in the KV
+  wire::Step step = std::move(outcome.job.step);
   if (step.epoch != plan_.epoch) return;
   if (!outcome.output.ok()) {
     const Error& error = outcome.output.error();
@@ -265,28 +276,44 @@ void StageTable::on_computed(StageId stage, StepOutcome outcome) {
   }
   step.times.push_back(
       {stage, microseconds(outcome.queued), microseconds(outcome.computed), 0, clock_us(outcome.queued_at)});
-  if (entry.order.is_last) return send_result(std::move(step), std::move(*outcome.output), outcome.computed_at);
-  if (const wire::PlanStage* next = next_of(stage)) {
-    step.frees = std::move(outcome.job.frees);
-    step.forks = std::move(outcome.job.forks);
-    step.truncations = std::move(outcome.job.truncations);
-    send_onwards(*next, std::move(step), std::move(outcome));
+  if (entry.order.is_last || step.ends_at == stage) {
+    return send_result(std::move(step), std::move(*outcome.output), outcome.computed_at);
+  }
+  const wire::PlanStage* next = next_of(stage);
+  if (next == nullptr) return;
+  step.activations = outcome.activations;
+  Bytes hidden = std::move(outcome.packed);
+  if (const auto& floats = outcome.output->hidden; !floats.empty()) {
+    hidden.resize(floats.size() * sizeof(float));
+    std::memcpy(hidden.data(), floats.data(), hidden.size());
+  }
+  step.times.back().send_us = microseconds_since(outcome.computed_at);
+  send_onwards(*next, std::move(step), std::move(hidden));
+}
+
+void StageTable::write_journal(Entry& entry, const StepOutcome& outcome) {
+  const wire::Step& step = outcome.job.step;
+  Journal& journal = entry.journal;
+  for (const SequenceId id : step.frees) journal.forget(id);
+  for (const Fork& fork : step.forks) journal.fork(fork);
+  if (step.rows.empty()) return;
+  const std::vector<float>& floats = outcome.output->hidden;
+  const ByteSpan all =
+      floats.empty() ? ByteSpan(outcome.packed)
+                     : ByteSpan(reinterpret_cast<const std::uint8_t*>(floats.data()), floats.size() * sizeof(float));
+  const std::size_t row_bytes = all.size() / step.rows.size();
+  for (std::size_t i = 0; i < step.rows.size(); ++i) {
+    const wire::StepRow& row = step.rows[i];
+    journal.write(row.sequence, row.position, outcome.activations, all.subspan(i * row_bytes, row_bytes));
   }
 }
 
-void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, StepOutcome outcome) {
+void StageTable::send_onwards(const wire::PlanStage& next, wire::Step step, Bytes hidden) {
   step.to_stage = next.stage;
   step.has_tokens = false;
-  step.activations = outcome.activations;
-  auto raw = std::make_shared<Bytes>(std::move(outcome.packed));
-  if (const auto& hidden = outcome.output->hidden; !hidden.empty()) {
-    raw->resize(hidden.size() * sizeof(float));
-    std::memcpy(raw->data(), hidden.data(), raw->size());
-  }
-  step.times.back().send_us = microseconds_since(outcome.computed_at);
-  if (next.node == transport_.identity().id()) return on_step(std::move(step), std::move(*raw));
+  if (next.node == transport_.identity().id()) return on_step(std::move(step), std::move(hidden));
   last_sent_ = step.step;
-  links_.send(next.node, step, std::move(raw));
+  links_.send(next.node, step, std::make_shared<const Bytes>(std::move(hidden)));
 }
 
 void StageTable::send_result(wire::Step step, engine::StepOutput output,

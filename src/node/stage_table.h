@@ -3,8 +3,9 @@
 // A step is computed only if it is of the current plan's epoch and of a loaded stage. One of an older epoch is dropped,
 // because the scheduler that sent it has moved on; one of a newer epoch waits for its plan (kEarlyStepsMax of them).
 // Results go to the next stage in the plan (same node: directly; other node: over the data links), those of the last
-// stage to the coordinator. A step that cannot be computed is answered with StepFailed. Runs on the io thread, but for
-// what reads whole shards (opening one, checking it) and for computing.
+// stage to the coordinator. A step that cannot be computed is answered with StepFailed. Every stage but the last keeps
+// what it computed in a journal, over all epochs, and sends it on again when asked (replay). Runs on the io thread, but
+// for what reads whole shards (opening one, checking it) and for computing.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@
 #include "net/transport.h"
 #include "node/background_task.h"
 #include "node/data_links.h"
+#include "node/journal.h"
 #include "node/shard_fetcher.h"
 #include "node/stage_host.h"
 
@@ -29,8 +31,9 @@ class StageTable {
   // Where the coordinator can be reached for pieces.
   using CoordinatorSource = std::function<FetchSource()>;
 
+  // `journal_bytes_max`: of each stage.
   StageTable(boost::asio::io_context& io, net::Transport& transport, model::ShardStore& store, std::uint32_t threads,
-             SendControl send_control, CoordinatorSource coordinator);
+             std::uint64_t journal_bytes_max, SendControl send_control, CoordinatorSource coordinator);
   ~StageTable();
 
   void set_plan(wire::Plan plan);
@@ -38,6 +41,8 @@ class StageTable {
   // While held, stages that are to be loaded wait: the store is about to know pieces that need not be fetched then.
   void hold_shards(bool held);
   void drop(StageId stage);
+  // Sends rows from a stage's journal to its successor, as a step.
+  void replay(const wire::Replay& order);
   // How a stage sends its hidden states on, until the next plan; an order of another epoch changes nothing.
   void set_activations(const wire::SetActivations& order);
   // The coordinator is gone: its plan is void.
@@ -58,6 +63,8 @@ class StageTable {
   using Opening = BackgroundTask<Result<std::unique_ptr<model::ShardWriter>>>;
   // In this order: `opening`, `fetcher`, `host`; one of them at a time, none while shards are held.
   struct Entry {
+    explicit Entry(std::uint64_t journal_bytes_max) : journal(journal_bytes_max) {}
+
     wire::LoadStage order;
     std::unique_ptr<Opening> opening;
     std::shared_ptr<ShardFetcher> fetcher;
@@ -66,14 +73,13 @@ class StageTable {
     bool ready = false;
     std::uint64_t steps_done = 0;
     std::chrono::steady_clock::time_point reported{};
-    // Of queued steps: the times of the stages they came through, and the rows as they go on to the next stage.
-    std::map<StepId, std::vector<wire::StageTime>> times;
-    std::map<StepId, std::vector<wire::StepRow>> wants;
+    Journal journal;  // of what it gave; empty in the last stage
   };
 
   void open(StageId stage);
   void on_opened(StageId stage, Result<std::unique_ptr<model::ShardWriter>> writer);
   void fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer);
+  void keep(StageId stage);  // fetched, and not to be loaded
   void fail(StageId stage, const Error& error);
   void fetch_again(StageId stage, const std::vector<std::size_t>& damaged);
   void host(StageId stage, const std::filesystem::path& shard);
@@ -81,7 +87,8 @@ class StageTable {
   void on_computed(StageId stage, StepOutcome outcome);
   // Both tell in the last of the step's times what passed since `computed`.
   void send_result(wire::Step step, engine::StepOutput output, std::chrono::steady_clock::time_point computed);
-  void send_onwards(const wire::PlanStage& next, wire::Step step, StepOutcome outcome);
+  void send_onwards(const wire::PlanStage& next, wire::Step step, Bytes hidden);
+  void write_journal(Entry& entry, const StepOutcome& outcome);
   const wire::PlanStage* next_of(StageId stage) const;
   void report_progress(Entry& entry, std::uint64_t done, std::uint64_t total, bool loading);
 
@@ -89,6 +96,7 @@ class StageTable {
   net::Transport& transport_;
   model::ShardStore& store_;
   std::uint32_t threads_;
+  std::uint64_t journal_bytes_max_;
   SendControl send_control_;
   CoordinatorSource coordinator_;
   DataLinks links_;

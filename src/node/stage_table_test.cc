@@ -32,7 +32,7 @@ class StageTableTest : public ::testing::Test {
   void make_table() {
     table_.reset();
     table_ = std::make_unique<StageTable>(
-        io_, transport_, *store_, 1,
+        io_, transport_, *store_, 1, kJournalBytesMax,
         [this](const wire::Message& message, const std::shared_ptr<const Bytes>& raw) {
           sent_.push_back(message);
           raw_.push_back(raw ? *raw : Bytes());
@@ -262,6 +262,22 @@ TEST_F(StageTableTest, TheLoopTurnsWhileAShardIsFilledFromTheDisk) {
   // A pipe cannot be read in places: the pieces come from the coordinator then.
   ASSERT_TRUE(run_until([&] { return !all<wire::StageReady>().empty(); }));
   EXPECT_TRUE(all<wire::StageFailed>().empty());
+}
+
+// Goal: a spare node's shard is on flash, and nothing is loaded until it is needed; then nothing is fetched again.
+TEST_F(StageTableTest, AShardThatIsFetchedOnlyIsNotLoaded) {
+  set_plan(1);
+  auto only = order();
+  only.stage = StageId{9};
+  only.fetch_only = true;
+  table_->load(only);
+  ASSERT_TRUE(run_until([&] { return !all<wire::ShardFetched>().empty(); }));
+  EXPECT_EQ(all<wire::ShardFetched>()[0].stage, StageId{9});
+  EXPECT_TRUE(all<wire::StageReady>().empty());
+  EXPECT_TRUE(table_->telemetry().empty());
+  const std::size_t links = fetch_links_.size();
+  load();
+  EXPECT_EQ(fetch_links_.size(), links);
 }
 
 TEST_F(StageTableTest, AStageMayBeDroppedWhileItIsOpenedFetchedOrLoaded) {

@@ -105,6 +105,12 @@ void check(const Step& m, Check& check) {
   check.that(!m.has_tokens || !m.rows.empty(), "tokens", "tokens without rows");
 }
 
+void check(const Replay& m, Check& check) {
+  check.that(m.count > 0, "count", "0");
+  check.at_most("count", m.count, kStepRowsMax);
+  check.at_most("first", m.first, UINT32_MAX - kStepRowsMax);
+}
+
 void check(const StepResult& m, Check& check) {
   check.at_most("candidate_counts", m.candidate_counts.size(), kStepRowsMax);
   check.that(m.log_sum_exps.size() == m.candidate_counts.size(), "log_sum_exps", "not one a candidate count");

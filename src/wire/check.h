@@ -46,6 +46,7 @@ void check(const StageReady& message, Check& check);
 void check(const StageFailed& message, Check& check);
 void check(const LinkReport& message, Check& check);
 void check(const Step& message, Check& check);
+void check(const Replay& message, Check& check);
 void check(const StepResult& message, Check& check);
 void check(const StepFailed& message, Check& check);
 void check(const FetchPiece& message, Check& check);

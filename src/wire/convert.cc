@@ -288,6 +288,7 @@ void to_proto(const LoadStage& from, pb::LoadStage& to) {
   list_to(from.pieces, to.mutable_pieces());
   to_proto(from.settings, *to.mutable_settings());
   list_to(from.sources, to.mutable_sources());
+  to.set_fetch_only(from.fetch_only);
 }
 void from_proto(const pb::LoadStage& from, LoadStage& to, Check& check) {
   to.epoch.value = from.epoch();
@@ -300,6 +301,14 @@ void from_proto(const pb::LoadStage& from, LoadStage& to, Check& check) {
   check.that(from.has_settings(), "settings", "missing");
   from_proto(from.settings(), to.settings, check);
   list_from(from.sources(), to.sources, "sources", kSourcesMax, check);
+  to.fetch_only = from.fetch_only();
+}
+
+void to_proto(const ShardFetched& from, pb::ShardFetched& to) {
+  to.set_stage(from.stage.value);
+}
+void from_proto(const pb::ShardFetched& from, ShardFetched& to, Check&) {
+  to.stage.value = from.stage();
 }
 
 void to_proto(const StageProgress& from, pb::StageProgress& to) {
@@ -438,6 +447,7 @@ void to_proto(const Step& from, pb::Step& to) {
   list_to(from.truncations, to.mutable_truncations());
   list_to(from.forks, to.mutable_forks());
   to.set_activations(static_cast<std::uint32_t>(from.activations));
+  to.set_ends_at(from.ends_at.value);
 }
 void from_proto(const pb::Step& from, Step& to, Check& check) {
   to.epoch.value = from.epoch();
@@ -462,6 +472,20 @@ void from_proto(const pb::Step& from, Step& to, Check& check) {
   list_from(from.truncations(), to.truncations, "truncations", kStepRowsMax, check);
   list_from(from.forks(), to.forks, "forks", kForksMax, check);
   to.activations = enum_from<ActivationType>(from.activations(), kActivationTypeNames, "activations", check);
+  to.ends_at.value = from.ends_at();
+}
+
+void to_proto(const Replay& from, pb::Replay& to) {
+  to.set_epoch(from.epoch.value);
+  to.set_step(from.step.value);
+  to.set_stage(from.stage.value);
+  to.set_ends_at(from.ends_at.value);
+  to.set_sequence(from.sequence.value);
+  to.set_first(from.first);
+  to.set_count(from.count);
+}
+void from_proto(const pb::Replay& from, Replay& to, Check&) {
+  to = {{from.epoch()}, {from.step()}, {from.stage()}, {from.ends_at()}, {from.sequence()}, from.first(), from.count()};
 }
 
 void to_proto(const StepResult& from, pb::StepResult& to) {

@@ -128,6 +128,8 @@ constexpr Kind kKinds[] = {
     kind<LinkProbed, pb::LinkProbed>("LinkProbed", kSmall),
     kind<LinkMeasured, pb::LinkMeasured>("LinkMeasured", kTexts),
     kind<SetActivations, pb::SetActivations>("SetActivations", kSmall),
+    kind<Replay, pb::Replay>("Replay", kSmall),
+    kind<ShardFetched, pb::ShardFetched>("ShardFetched", kSmall),
 };
 static_assert(std::size(kKinds) == std::variant_size_v<Message>);
 static_assert([] {

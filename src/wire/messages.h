@@ -17,7 +17,7 @@
 
 namespace shoal::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 3;
+inline constexpr std::uint16_t kProtocolVersion = 4;
 
 inline constexpr std::size_t kNameBytesMax = 64;
 inline constexpr std::size_t kTextBytesMax = 1024;  // error messages, reasons
@@ -136,6 +136,7 @@ struct LoadStage {
   std::vector<ShardPiece> pieces;
   StageSettings settings;
   std::vector<PieceSource> sources;  // asked before the coordinator
+  bool fetch_only = false;           // to flash, and not into memory: answered by ShardFetched
   bool operator==(const LoadStage&) const = default;
 };
 struct StageProgress {
@@ -156,6 +157,10 @@ struct StageFailed {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
   bool operator==(const StageFailed&) const = default;
+};
+struct ShardFetched {
+  StageId stage;
+  bool operator==(const ShardFetched&) const = default;
 };
 struct DropStage {
   StageId stage;
@@ -201,7 +206,20 @@ struct Step {
   std::vector<Truncation> truncations;                // at most one a row
   std::vector<Fork> forks;                            // at most kForksMax
   ActivationType activations = ActivationType::kF32;  // of the hidden states, which follow as raw bytes
+  StageId ends_at;  // none: at the last stage. Else the rows only fill the KV of the stages up to this one
   bool operator==(const Step&) const = default;
+};
+// From its journal a stage sends on what it once computed for rows [first, first + count) of a sequence, as a Step
+// which frees the sequence before row 0. StepFailed with kNotFound: the journal has not all of them.
+struct Replay {
+  Epoch epoch;
+  StepId step;
+  StageId stage;
+  StageId ends_at;
+  SequenceId sequence;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;  // 1 .. kStepRowsMax
+  bool operator==(const Replay&) const = default;
 };
 // One candidate count a row that asked for logits, and as many log_sum_exps, all finite (a stage whose logits are not
 // answers with StepFailed); the candidates follow as raw bytes, at most raw_bytes_max() (frame.h).
@@ -280,6 +298,6 @@ struct SetActivations {
 using Message = std::variant<JoinRequest, JoinAccepted, Reject, Hello, Welcome, DataHello, FetchHello, Telemetry, Ping,
                              Pong, Plan, LoadStage, StageProgress, StageReady, StageFailed, DropStage, LinkReport,
                              Relay, Step, StepResult, StepFailed, FetchPiece, PieceData, ProbeKernels, KernelsProbed,
-                             MeasureLink, LinkProbe, LinkProbed, LinkMeasured, SetActivations>;
+                             MeasureLink, LinkProbe, LinkProbed, LinkMeasured, SetActivations, Replay, ShardFetched>;
 
 }  // namespace shoal::wire

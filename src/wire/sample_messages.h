@@ -109,7 +109,7 @@ class SampleMessages {
   void fill(ShardPiece& m) { m = {digest(), below(1u << 30), below(1u << 30)}; }
   void fill(PieceSource& m) { m = {{digest()}, addresses(), u16()}; }
   void fill(LoadStage& m) {
-    m = {{u64()}, {u64()}, range(), coin(), coin(), std::uint64_t{1} << 32, {}, {}, {}};
+    m = {{u64()}, {u64()}, range(), coin(), coin(), std::uint64_t{1} << 32, {}, {}, {}, coin()};
     m.settings = {u32(), u32(), u32(), enumerator(KvType::kQ8_0), enumerator(ExactMode::kOff)};
     fill_list(m.pieces, 200);
     fill_list(m.sources, kSourcesMax);
@@ -126,7 +126,7 @@ class SampleMessages {
   void fill(Truncation& m) { m = {{u64()}, u32()}; }
   void fill(Fork& m) { m = {{u64()}, {u64()}, u32()}; }
   void fill(Step& m) {
-    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}, {}, enumerator(ActivationType::kQ8_0)};
+    m = {{u64()}, {u64()}, {u64()}, {}, false, {}, {}, {}, {}, enumerator(ActivationType::kQ8_0), {u64()}};
     fill_list(m.rows, kStepRowsMax);
     m.has_tokens = !m.rows.empty() && coin();
     if (m.has_tokens) {
@@ -156,6 +156,10 @@ class SampleMessages {
   void fill(LinkProbed& m) { m = {u64()}; }
   void fill(LinkMeasured& m) { m = {u64(), coin(), text(kTextBytesMax), u64(), 1 + u64() / 2, coin()}; }
   void fill(SetActivations& m) { m = {{u64()}, {u64()}, enumerator(ActivationType::kQ8_0)}; }
+  void fill(Replay& m) {
+    m = {{u64()}, {u64()}, {u64()}, {u64()}, {u64()}, u32() / 2, 1 + static_cast<std::uint32_t>(below(kStepRowsMax))};
+  }
+  void fill(ShardFetched& m) { m = {{u64()}}; }
   void fill(PieceData& m) { m = {digest(), u64(), coin()}; }
 
   SplitMix64 random_;
