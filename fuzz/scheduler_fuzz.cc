@@ -44,6 +44,8 @@ class World {
   void happen(std::uint8_t what, std::uint8_t which) {
     now_ += Duration(which * 1000);
     if (what >= 240) return drafted(which);
+    if (what >= 232) return pause(which);
+    if (what >= 224) return fetched(which);
     using Make = void (World::*)(std::uint8_t);
     static constexpr Make kMakes[] = {&World::join,   &World::lose,   &World::ready,   &World::stage_fails,
                                       &World::done,   &World::done,   &World::done,    &World::step_fails,
@@ -59,7 +61,11 @@ class World {
     checker_.actions(actions, scheduler_.snapshot(), kNodes, now_);
     for (const Action& action : actions) {
       if (const auto* load = std::get_if<LoadStage>(&action)) stages_.push_back(load->stage);
+      if (const auto* fetch = std::get_if<FetchShard>(&action)) stages_.push_back(fetch->stage);
       if (const auto* step = std::get_if<SendStep>(&action)) steps_.push_back(*step);
+      if (const auto* replay = std::get_if<Replay>(&action)) {
+        steps_.push_back({replay->epoch, replay->step, {}, {}, {}, replay->ends_at, {}, {}, {}});
+      }
       if (const auto* ask = std::get_if<AskDrafts>(&action); ask && ask->ask > 0) ask_ = *ask;
     }
     if (checker_.violations().empty()) return;
@@ -78,6 +84,13 @@ class World {
     lost.node.key.bytes[0] = which % kNodes;
     tell(lost);
   }
+  void pause(std::uint8_t which) {
+    NodePaused paused;
+    paused.node.key.bytes[0] = which % kNodes;
+    paused.paused = which < 128;
+    tell(paused);
+  }
+  void fetched(std::uint8_t which) { tell(ShardFetched{stage(which)}); }
   StageId stage(std::uint8_t which) const {
     return stages_.empty() ? StageId{which}
                            : stages_[stages_.size() - 1 - which % std::min<std::size_t>(stages_.size(), 8)];
@@ -87,7 +100,7 @@ class World {
 
   // One of the newest steps, or (rarely) one that never was.
   SendStep step(std::uint8_t which) const {
-    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}, {}, {}};
+    if (steps_.empty() || which == 255) return {{which}, {which}, {}, {}, {}, {}, {}, {}, {}};
     return steps_[steps_.size() - 1 - which % std::min<std::size_t>(steps_.size(), 6)];
   }
   void done(std::uint8_t which) {
@@ -122,7 +135,8 @@ class World {
   }
   void step_fails(std::uint8_t which) {
     const SendStep of = step(which);
-    tell(StepFailed{of.epoch, of.step, ErrorCode::kInternal, "fuzz"});
+    constexpr ErrorCode kCodes[] = {ErrorCode::kInternal, ErrorCode::kUnavailable, ErrorCode::kNotFound};
+    tell(StepFailed{of.epoch, of.step, kCodes[which % 3], "fuzz"});
   }
   void arrive(std::uint8_t which) {
     SequenceArrived arrived;

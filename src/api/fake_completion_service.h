@@ -91,6 +91,15 @@ class FakeCompletionService final : public coordinator::CompletionService {
     return {};
   }
 
+  Status pause_node(const NodeId& id, bool paused) override {
+    for (auto& node : cluster.nodes) {
+      if (node.id != id) continue;
+      node.paused = paused;
+      return {};
+    }
+    return Error{ErrorCode::kNotFound, "no such node is paired here"};
+  }
+
   std::vector<Submitted> submitted;
   std::vector<NodeId> revoked;
   int cancel_calls = 0;

@@ -108,7 +108,8 @@ Json node_object(const coordinator::NodeStatus& node) {
           {"layers", node.range ? range_object(*node.range) : Json()},
           {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
           {"paired_unix_seconds", node.paired_unix_seconds},
-          {"seen_unix_seconds", node.seen_unix_seconds}};
+          {"seen_unix_seconds", node.seen_unix_seconds},
+          {"paused", node.paused}};
 }
 
 Json stage_object(const coordinator::StageStatus& stage) {
@@ -155,6 +156,9 @@ std::string token_json(const coordinator::JoinTokenGrant& grant) {
   return text_of({{"link", grant.link}, {"expires_unix_seconds", grant.expires_unix_seconds}});
 }
 
+std::string paused_json(const NodeId& id, bool paused) {
+  return text_of({{"id", id.hex()}, {"paused", paused}});
+}
 std::string revoked_json(const NodeId& id) {
   return text_of({{"id", id.hex()}, {"revoked", true}});
 }
@@ -191,6 +195,10 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"model_drafts_sent", status.model_drafts_sent},
                   {"model_drafts_accepted", status.model_drafts_accepted},
                   {"tokens_cached", status.tokens_cached},
+                  {"sequences_refilling", status.sequences_refilling},
+                  {"sequences_resumed", status.sequences_resumed},
+                  {"sequences_restarted", status.sequences_restarted},
+                  {"why_not_moved", status.why_not_moved},
                   {"step_totals",
                    {{"steps", status.step_totals.steps},
                     {"hops", status.step_totals.hops},

@@ -16,6 +16,7 @@ std::string status_json(const coordinator::ClusterStatus& status);
 std::string token_json(const coordinator::JoinTokenGrant& grant);
 std::string net_bench_json(const coordinator::NetBench& bench);
 std::string revoked_json(const NodeId& id);
+std::string paused_json(const NodeId& id, bool paused);
 
 // The JSON of one completion, as a whole or as the chunks of a stream. One object a completion.
 class CompletionWriter {

@@ -53,15 +53,37 @@ HttpResponse create_token(CompletionService& service, const HttpRequest& request
   return {200, token_json(*grant), {}};
 }
 
-HttpResponse revoke_node(CompletionService& service, const HttpRequest&, std::string_view id) {
+// Of what was done with the node whose id `id` is.
+template <typename Do>
+HttpResponse with_node(std::string_view id, Do act, std::string (*json)(const NodeId&)) {
   const Result<Digest> key = Digest::from_hex(id);
-  const Status revoked =
-      key.ok() ? service.revoke_node(NodeId{*key})
+  const Status done =
+      key.ok() ? act(NodeId{*key})
                : Status(Error{ErrorCode::kNotFound,
                               fmt::format("{} is no node's id: those have 64 hex digits", id.substr(0, 200))});
-  if (revoked.ok()) return {200, revoked_json(NodeId{*key}), {}};
-  if (revoked.error().code != ErrorCode::kNotFound) return to_response(to_api_error(revoked.error()));
-  return to_response(make_error(404, revoked.error().message, "invalid_request_error", "node_not_found"));
+  if (done.ok()) return {200, json(NodeId{*key}), {}};
+  if (done.error().code != ErrorCode::kNotFound) return to_response(to_api_error(done.error()));
+  return to_response(make_error(404, done.error().message, "invalid_request_error", "node_not_found"));
+}
+
+HttpResponse revoke_node(CompletionService& service, const HttpRequest&, std::string_view id) {
+  return with_node(
+      id, [&](const NodeId& node) { return service.revoke_node(node); }, revoked_json);
+}
+
+// ID/pause, ID/resume
+HttpResponse change_node(CompletionService& service, const HttpRequest&, std::string_view rest) {
+  const auto slash = rest.rfind('/');
+  const std::string_view what = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
+  if (what != "pause" && what != "resume") {
+    return to_response(make_error(404, "a node can be sent \"pause\" or \"resume\", as in /shoal/v1/nodes/ID/pause",
+                                  "invalid_request_error", "not_found"));
+  }
+  const bool paused = what == "pause";
+  return with_node(
+      rest.substr(0, slash), [&](const NodeId& node) { return service.pause_node(node, paused); },
+      paused ? +[](const NodeId& node) { return paused_json(node, true); }
+             : +[](const NodeId& node) { return paused_json(node, false); });
 }
 
 enum class Work { kCompletion, kTrace, kNetBench };
@@ -86,6 +108,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/shoal/v1/bench/net", nullptr, Access::kAdmin, RequestKind::kText, Work::kNetBench},
     {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
     {"DELETE", "/shoal/v1/nodes/", revoke_node, Access::kAdmin},
+    {"POST", "/shoal/v1/nodes/", change_node, Access::kAdmin},
 };
 
 // The path of a target, without query, percent-decoded (RFC 3986 §2.1); what cannot be decoded stays as it is.

@@ -1,4 +1,4 @@
-// `shoal node list` and `shoal node revoke`: the devices that are paired with a coordinator.
+// `shoal node list`, `pause`, `resume` and `revoke`: the devices that are paired with a coordinator.
 #include <cstdio>
 #include <ctime>
 #include <vector>
@@ -29,6 +29,7 @@ struct PairedNode {
   std::string state;
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;
+  bool paused = false;
 };
 
 Result<std::vector<PairedNode>> paired_nodes(ApiClient& client) {
@@ -37,7 +38,7 @@ Result<std::vector<PairedNode>> paired_nodes(ApiClient& client) {
   try {
     for (const auto& node : status.at("nodes")) {
       nodes.push_back({node.at("id"), node.at("name"), node.at("state"), node.at("paired_unix_seconds"),
-                       node.at("seen_unix_seconds")});
+                       node.at("seen_unix_seconds"), node.at("paused")});
     }
   } catch (const json::exception& error) {  // another version's answer
     return Error{ErrorCode::kVersionMismatch,
@@ -63,7 +64,8 @@ Status list(const Options& options) {
                      {"name", node.name},
                      {"state", node.state},
                      {"paired_unix_seconds", node.paired_unix_seconds},
-                     {"seen_unix_seconds", node.seen_unix_seconds}});
+                     {"seen_unix_seconds", node.seen_unix_seconds},
+                     {"paused", node.paused}});
     }
     std::printf("%s\n", all.dump(2).c_str());
     return {};
@@ -72,7 +74,7 @@ Status list(const Options& options) {
   for (const auto& node : nodes) {
     const std::string seen = node.state == "connected" ? "now" : time_text(node.seen_unix_seconds);
     std::printf("%-20s %-9s %-10s %-17s %s\n", node.name.c_str(), node.id.substr(0, kIdPrefixMin).c_str(),
-                node.state.c_str(), time_text(node.paired_unix_seconds).c_str(), seen.c_str());
+                node.paused ? "paused" : node.state.c_str(), time_text(node.paired_unix_seconds).c_str(), seen.c_str());
   }
   return {};
 }
@@ -108,6 +110,25 @@ Status revoke(const Options& options) {
   return {};
 }
 
+Status pause(const Options& options, bool paused) {
+  SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
+  SHOAL_ASSIGN_OR_RETURN(auto nodes, paired_nodes(client));
+  SHOAL_ASSIGN_OR_RETURN(PairedNode node, find_node(nodes, options.node));
+  const std::string path = fmt::format("/shoal/v1/nodes/{}/{}", node.id, paused ? "pause" : "resume");
+  SHOAL_ASSIGN_OR_RETURN(json answer, client.post(path, json::object()));
+  const std::string name = fmt::format("{} ({})", node.name, node.id.substr(0, kIdPrefixMin));
+  if (!paused) {
+    std::printf("%s is resumed: a spare node, until it is needed\n", name.c_str());
+    return {};
+  }
+  SHOAL_ASSIGN_OR_RETURN(json status, client.get("/shoal/v1/status"));
+  const std::string why = status.value("why_not_moved", "");
+  std::printf("%s is paused%s\n", name.c_str(),
+              why.empty() ? ": it hosts nothing as soon as another node has its layers" : "");
+  if (!why.empty()) std::printf("%s\n", why.c_str());
+  return {};
+}
+
 }  // namespace
 
 void add_node(CLI::App& app, Context& context) {
@@ -118,10 +139,18 @@ void add_node(CLI::App& app, Context& context) {
   listing->add_flag("--json", options->json, "As JSON");
   auto* revoking = node->add_subcommand("revoke", "Forget a device's key and cut its links at once");
   revoking->add_option("node", options->node, "Its name, or its id or the first 8 digits of that")->required();
-  for (auto* verb : {listing, revoking}) {
+  auto* pausing =
+      node->add_subcommand("pause", "Let a device host nothing until it is resumed; its work moves away first");
+  auto* resuming = node->add_subcommand("resume", "Let a paused device host layers again");
+  for (auto* verb : {pausing, resuming}) {
+    verb->add_option("node", options->node, "Its name, or its id or the first 8 digits of that")->required();
+  }
+  for (auto* verb : {listing, pausing, resuming, revoking}) {
     verb->add_option("--state", options->state, "State directory of the coordinator");
   }
   listing->callback([options, &context] { finish(context, list(*options)); });
+  pausing->callback([options, &context] { finish(context, pause(*options, true)); });
+  resuming->callback([options, &context] { finish(context, pause(*options, false)); });
   revoking->callback([options, &context] { finish(context, revoke(*options)); });
 }
 

@@ -54,8 +54,9 @@ void print_nodes(const json& nodes) {
     std::string rtt = node.contains("rtt_ms") && node["rtt_ms"].is_number()
                           ? fmt::format("{:.1f} ms", node["rtt_ms"].get<double>())
                           : "-";
+    const std::string state = node.value("paused", false) ? "paused" : node.value("state", "");
     std::printf("  %-20s %-9s %-10s %-10s %-8s %s\n", node.value("name", "").c_str(),
-                node.value("id", "").substr(0, 8).c_str(), node.value("state", "").c_str(),
+                node.value("id", "").substr(0, 8).c_str(), state.c_str(),
                 connected ? format_size(node.value("memory_bytes_max", std::uint64_t{0})).c_str() : "-", rtt.c_str(),
                 layers_text(node["layers"]).c_str());
   }
@@ -86,9 +87,16 @@ Status print_status(const json& status) {
     std::printf("  cache      %llu of %llu prompt tokens were there already\n", cached,
                 status.value("tokens_prompt", 0ull));
   }
+  const auto resumed = status.value("sequences_resumed", 0ull);
+  const auto restarted = status.value("sequences_restarted", 0ull);
+  if (resumed + restarted > 0) {
+    std::printf("  healed     under a new plan %llu answers went on where they were, %llu were computed again\n",
+                resumed, restarted);
+  }
   if (status["plan"].is_object()) {
     print_stages(status["plan"]);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
+    if (const auto why = status.value("why_not_moved", ""); !why.empty()) std::printf("  %s\n", why.c_str());
   }
   print_nodes(status["nodes"]);
   return {};

@@ -13,6 +13,10 @@ constexpr std::size_t kOtherLinksMax = 1024;
 constexpr std::uint32_t kTelemetryIntervalMs = 500;
 constexpr const char* kRevoked = "this coordinator revoked this device: pair again with a new join link";
 
+Error not_paired(const NodeId& id) {
+  return {ErrorCode::kNotFound, fmt::format("no node with the id {} is paired here", id.hex())};
+}
+
 }  // namespace
 
 Cluster::Cluster(net::Transport& transport, Store& store, const Clock& clock, std::string name, Handlers handlers)
@@ -58,9 +62,17 @@ Result<Bytes> Cluster::create_secret(std::chrono::seconds lifetime) {
   return secret;
 }
 
+Status Cluster::set_paused(const NodeId& id, bool paused) {
+  const auto found = members_.find(id);
+  if (found == members_.end()) return not_paired(id);
+  SHOAL_RETURN_IF_ERROR(store_.pause_node(id, paused));
+  found->second.known.paused = paused;
+  log_info("node {} ({}) is {}", found->second.known.name, id.short_hex(), paused ? "paused" : "resumed");
+  return {};
+}
+
 Status Cluster::revoke(const NodeId& id) {
-  if (!members_.contains(id))
-    return Error{ErrorCode::kNotFound, fmt::format("no node with the id {} is paired here", id.hex())};
+  if (!members_.contains(id)) return not_paired(id);
   SHOAL_RETURN_IF_ERROR(store_.forget_node(id));
   const Member gone = std::move(members_.extract(id).mapped());
   relay_allowed_.erase(id);

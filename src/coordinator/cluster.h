@@ -56,6 +56,8 @@ class Cluster {
   // Forgets the key, durably, and cuts every link that it has here with a Reject; nothing is relayed from or to it any
   // more. A node that was connected is lost (on_lost), from inside the call. kNotFound: no such node is paired.
   Status revoke(const NodeId& id);
+  // Only remembers it. kNotFound: no such node is paired.
+  Status set_paused(const NodeId& id, bool paused);
 
  private:
   void accept(std::shared_ptr<net::Link> link, wire::Frame first);

@@ -114,6 +114,8 @@ class CompletionService {
   // Forgets a paired node's key and cuts its links at once; what it computed others compute again. kNotFound: no such
   // node is paired.
   virtual Status revoke_node(const NodeId& id) = 0;
+  // A paused node hosts nothing, until it is resumed: its stage moves away first. Durable. kNotFound: as above.
+  virtual Status pause_node(const NodeId& id, bool paused) = 0;
 };
 
 }  // namespace shoal::coordinator

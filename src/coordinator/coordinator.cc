@@ -90,6 +90,7 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                 [this](const NodeId& id, const Error&) {
                   kernels_.leave(id);
                   link_bench_.on_lost(id);
+                  if (fetch_.node == id) fetch_ = {};
                   feed(sched::NodeLost{id});
                 },
                 [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
@@ -141,7 +142,11 @@ void Coordinator::execute(sched::Action action) {
   } else if (const auto* load = std::get_if<sched::LoadStage>(&action)) {
     load_stage(*load);
   } else if (const auto* drop = std::get_if<sched::DropStage>(&action)) {
-    cluster_.send(drop->node, wire::DropStage{drop->stage});
+    drop_stage(*drop);
+  } else if (const auto* fetch = std::get_if<sched::FetchShard>(&action)) {
+    fetch_shard(*fetch);
+  } else if (const auto* order = std::get_if<sched::Replay>(&action)) {
+    replay(*order);
   }
 }
 
@@ -160,9 +165,9 @@ void Coordinator::publish(const sched::PublishPlan& action) {
       StageRecord record;
       record.node = stage.node;
       record.range = stage.range;
-      record.memory_planned_bytes = stage.memory_bytes;
       kept[stage.stage] = std::move(record);
     }
+    kept[stage.stage].memory_planned_bytes = stage.memory_bytes;
     kept[stage.stage].to_next = LinkPath::kNone;
     kept[stage.stage].sends = ActivationType::kF32;
     kept[stage.stage].speed_to_next.reset();
@@ -189,29 +194,70 @@ void Coordinator::withdraw_plan() {
   cluster_.send_to_all(wire::Plan{plan_.epoch, {}});
 }
 
+wire::LoadStage Coordinator::load_order(const NodeId& node, StageId stage, LayerRange range,
+                                        const model::ShardLayout& layout) const {
+  wire::LoadStage order;
+  order.epoch = plan_.epoch;
+  order.stage = stage;
+  order.range = range;
+  order.is_first = range.first == 0;
+  order.is_last = range.last == model_.manifest().layer_count;
+  order.shard_bytes = layout.file_bytes;
+  order.settings = options_.limits.settings;
+  order.settings.exact = kernels_.mode_for(kernel_family(node));
+  for (const auto& piece : layout.pieces) order.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
+  for (const auto& [id, ranges] : held_) {
+    const auto* member = cluster_.find(id);
+    bool has_some = std::any_of(ranges.begin(), ranges.end(), [&](LayerRange held) { return overlap(held, range); });
+    if (id == node || !has_some || !member || !member->hello || order.sources.size() >= wire::kSourcesMax) continue;
+    order.sources.push_back({id, member->hello->addresses, member->hello->data_port});
+  }
+  return order;
+}
+
 void Coordinator::load_stage(const sched::LoadStage& action) {
   auto layout = model_.layout(action.range);
   if (!layout.ok()) return feed(sched::StageFailed{action.stage, layout.error().code, layout.error().message});
-  wire::LoadStage order;
-  order.epoch = plan_.epoch;
-  order.stage = action.stage;
-  order.range = action.range;
-  order.is_first = action.is_first;
-  order.is_last = action.is_last;
-  order.shard_bytes = (*layout)->file_bytes;
-  order.settings = options_.limits.settings;
-  order.settings.exact = kernels_.mode_for(kernel_family(action.node));
-  for (const auto& piece : (*layout)->pieces) order.pieces.push_back({piece.sha256, piece.offset, piece.size_bytes});
-  for (const auto& [id, ranges] : held_) {
-    const auto* member = cluster_.find(id);
-    bool has_some =
-        std::any_of(ranges.begin(), ranges.end(), [&](LayerRange held) { return overlap(held, action.range); });
-    if (id == action.node || !has_some || !member || !member->hello || order.sources.size() >= wire::kSourcesMax)
-      continue;
-    order.sources.push_back({id, member->hello->addresses, member->hello->data_port});
-  }
-  stages_[action.stage].bytes_total = order.shard_bytes;
+  StageRecord& record = stages_[action.stage];  // new where it is loaded before its plan
+  record.node = action.node;
+  record.range = action.range;
+  record.bytes_total = (*layout)->file_bytes;
+  cluster_.send(action.node, load_order(action.node, action.stage, action.range, **layout));
+}
+
+void Coordinator::fetch_shard(const sched::FetchShard& action) {
+  auto layout = model_.layout(action.range);
+  if (!layout.ok()) return feed(sched::StageFailed{action.stage, layout.error().code, layout.error().message});
+  wire::LoadStage order = load_order(action.node, action.stage, action.range, **layout);
+  order.fetch_only = true;
+  order.sources.clear();  // nodes take links from nodes of their plan, and this one is in none
+  fetch_ = {action.node, action.stage, action.range};
   cluster_.send(action.node, order);
+}
+
+void Coordinator::drop_stage(const sched::DropStage& action) {
+  if (fetch_.stage == action.stage) fetch_ = {};
+  cluster_.send(action.node, wire::DropStage{action.stage});
+}
+
+void Coordinator::on_fetched(const NodeId& node, StageId stage) {
+  if (!stage || fetch_.stage != stage || fetch_.node != node) return;
+  add_held(node, fetch_.range);
+  log_info("{}, a spare node, has layers {} on flash", node_name(node), fetch_.range.text());
+  fetch_ = {};
+  feed(sched::ShardFetched{stage});
+}
+
+void Coordinator::on_fetch_failed(const NodeId& node, const wire::StageFailed& failed) {
+  if (!failed.stage || fetch_.stage != failed.stage || fetch_.node != node) return;
+  log_warning("{}, a spare node, could not get layers {}: {}", node_name(node), fetch_.range.text(), failed.message);
+  fetch_ = {};
+  feed(sched::StageFailed{failed.stage, failed.code, failed.message});
+}
+
+void Coordinator::add_held(const NodeId& node, LayerRange range) {
+  auto& held = held_[node];
+  if (std::find(held.begin(), held.end(), range) == held.end()) held.push_back(range);
 }
 
 void Coordinator::send_step(sched::SendStep action) {
@@ -223,6 +269,7 @@ void Coordinator::send_step(sched::SendStep action) {
   step.frees = std::move(action.frees);
   step.forks = std::move(action.forks);
   step.truncations = std::move(action.truncations);
+  step.ends_at = action.ends_at;
   step.rows.reserve(action.rows.size());
   last_step_ = clock_.now();
   std::uint64_t request = 0;  // of the row before
@@ -231,9 +278,15 @@ void Coordinator::send_step(sched::SendStep action) {
     if (std::exchange(request, row.request) == row.request) continue;
     if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(last_step_);
   }
-  steps_[action.step] = {std::move(action.rows), last_step_};
+  steps_[action.step] = {std::move(action.rows), last_step_, action.ends_at};
   if (!links_warm_) doze_links();
   cluster_.send(action.node, step);
+}
+
+void Coordinator::replay(const sched::Replay& action) {
+  steps_[action.step] = {{}, clock_.now(), action.ends_at};
+  cluster_.send(action.node, wire::Replay{action.epoch, action.step, action.stage, action.ends_at, action.sequence,
+                                          action.first, action.count});
 }
 
 // Control links of the plan's nodes are kept warm while steps flow, and may doze afterwards.
@@ -290,7 +343,7 @@ void Coordinator::join(const NodeId& node) {
   const auto* member = cluster_.find(node);
   if (member == nullptr || !member->hello) return;
   const wire::Hello& hello = *member->hello;
-  feed(sched::NodeJoined{{node, hello.name, hello.memory_bytes_max, hello.kernel_family}});
+  feed(sched::NodeJoined{{node, hello.name, hello.memory_bytes_max, hello.kernel_family}, member->known.paused});
 }
 
 std::string Coordinator::kernel_family(const NodeId& node) const {
@@ -320,13 +373,15 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
     }
   } else if (const auto* stage_failed = std::get_if<wire::StageFailed>(&message)) {
     auto* record = own_stage(node, stage_failed->stage);
-    if (record == nullptr) return;
+    if (record == nullptr) return on_fetch_failed(node, *stage_failed);
     record->state = StageState::kFailed;
     record->error = stage_failed->message;
     log_error("{} could not load layers {}: {}", node_name(node), record->range.text(), stage_failed->message);
     feed(sched::StageFailed{stage_failed->stage, stage_failed->code, stage_failed->message});
   } else if (const auto* report = std::get_if<wire::LinkReport>(&message)) {
     if (own_stage(node, report->from_stage)) on_link_report(*report);
+  } else if (const auto* fetched = std::get_if<wire::ShardFetched>(&message)) {
+    on_fetched(node, fetched->stage);
   } else if (const auto* probed = std::get_if<wire::KernelsProbed>(&message)) {
     kernels_.answer(node, probed->cost);
   } else if (const auto* measured = std::get_if<wire::LinkMeasured>(&message)) {
@@ -345,8 +400,7 @@ void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& rea
   if (const std::string why = kernels_.why_not_exact(kernel_family(node)); !why.empty()) {
     record->exactness = {false, "not exact: " + why};
   }
-  auto& held = held_[node];
-  if (std::find(held.begin(), held.end(), record->range) == held.end()) held.push_back(record->range);
+  add_held(node, record->range);
   log_info("{}: layers {} ready, {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
            record->exactness.reason);
   feed(sched::StageReady{ready.stage});
@@ -366,9 +420,12 @@ void Coordinator::on_link_report(const wire::LinkReport& report) {
 }
 
 void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw) {
-  if (result.epoch != plan_.epoch || plan_.stages.empty() || plan_.stages.back().node != node) return;
-  auto step = steps_.extract(result.step);
-  if (step.empty()) return;
+  const auto under_way = steps_.find(result.step);
+  if (result.epoch != plan_.epoch || plan_.stages.empty() || under_way == steps_.end()) return;
+  const StageId ends_at = under_way->second.ends_at;
+  if (ends_at ? !own_stage(node, ends_at) : plan_.stages.back().node != node) return;
+  auto step = steps_.extract(under_way);
+  if (ends_at) return feed(sched::StepDone{result.epoch, result.step});
   const std::vector<sched::Row>& rows = step.mapped().rows;
   const Time now = clock_.now();
   const Duration way = now - step.mapped().sent;
@@ -447,6 +504,12 @@ Result<JoinTokenGrant> Coordinator::create_token(std::chrono::seconds lifetime) 
     link.endpoints.push_back(listening);
   }
   return JoinTokenGrant{link.text(), clock_.unix_seconds() + lifetime.count()};
+}
+
+Status Coordinator::pause_node(const NodeId& id, bool paused) {
+  SHOAL_RETURN_IF_ERROR(cluster_.set_paused(id, paused));
+  feed(sched::NodePaused{id, paused});
+  return {};
 }
 
 Status Coordinator::revoke_node(const NodeId& id) {

@@ -57,6 +57,7 @@ class Coordinator final : public CompletionService {
   void cancel_net_bench() override;
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
+  Status pause_node(const NodeId& id, bool paused) override;
 
   net::Endpoint cluster_endpoint() const { return cluster_.endpoint(); }
 
@@ -85,8 +86,16 @@ class Coordinator final : public CompletionService {
   void execute(sched::Action action);
   void publish(const sched::PublishPlan& action);
   void withdraw_plan();
+  wire::LoadStage load_order(const NodeId& node, StageId stage, LayerRange range,
+                             const model::ShardLayout& layout) const;
   void load_stage(const sched::LoadStage& action);
+  void fetch_shard(const sched::FetchShard& action);
+  void drop_stage(const sched::DropStage& action);
+  void on_fetched(const NodeId& node, StageId stage);
+  void on_fetch_failed(const NodeId& node, const wire::StageFailed& failed);
+  void add_held(const NodeId& node, LayerRange range);
   void send_step(sched::SendStep action);
+  void replay(const sched::Replay& action);
   void emit(sched::Emit action);
   void set_timer(std::optional<Time> at);
 
@@ -134,9 +143,16 @@ class Coordinator final : public CompletionService {
   sched::PlannedPlan plan_;
   std::map<StageId, StageRecord> stages_;
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
+  struct Fetch {
+    NodeId node;
+    StageId stage;
+    LayerRange range;
+  };
+  Fetch fetch_;  // the shard that a spare node fetches; no stage: none
   struct StepInFlight {
     std::vector<sched::Row> rows;
     Time sent;
+    StageId ends_at;  // none: at the last stage
   };
   std::unordered_map<StepId, StepInFlight> steps_;  // of the current epoch
   StepTotals step_totals_;

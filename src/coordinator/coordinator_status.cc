@@ -69,6 +69,7 @@ ClusterStatus Coordinator::status() const {
     node.name = member.known.name;
     node.paired_unix_seconds = member.known.paired_unix_seconds;
     node.seen_unix_seconds = member.known.seen_unix_seconds;
+    node.paused = member.known.paused;
     if (member.link && member.hello) {
       node.state = NodeState::kConnected;
       node.seen_unix_seconds = clock_.unix_seconds();
@@ -107,6 +108,10 @@ ClusterStatus Coordinator::status() const {
   status.model_drafts_sent = snapshot.model_drafts_sent;
   status.model_drafts_accepted = snapshot.model_drafts_accepted;
   status.tokens_cached = snapshot.cached_tokens;
+  status.sequences_refilling = snapshot.sequences_refilling;
+  status.sequences_resumed = snapshot.sequences_resumed;
+  status.sequences_restarted = snapshot.sequences_restarted;
+  status.why_not_moved = snapshot.why_not_moved;
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();
   status.relayed_bytes = cluster_.relayed_bytes();

@@ -308,11 +308,13 @@ TEST_F(CoordinatorTest, WhatARevokedNodeWasComputingOthersComputeAgain) {
   const auto lost = step(0);
   ASSERT_TRUE(coordinator_->revoke_node(a_.id()).ok());
   EXPECT_EQ(coordinator_->status().nodes.size(), 1u);
-  ASSERT_TRUE(run_until([&] { return b_.has<wire::LoadStage>() && a_.closed.has_value(); }));
+  const auto order = [&] { return b_.has<wire::LoadStage>() ? b_.all<wire::LoadStage>().back() : wire::LoadStage{}; };
+  ASSERT_TRUE(run_until([&] { return order().stage && !order().fetch_only && a_.closed.has_value(); }));
+  EXPECT_TRUE(b_.all<wire::LoadStage>()[0].fetch_only) << "a spare node until then";
   EXPECT_EQ(a_.closed->code, ErrorCode::kUnauthenticated);
   ASSERT_EQ(b_.all<wire::Plan>().back().stages.size(), 1u);
   EXPECT_EQ(b_.all<wire::Plan>().back().stages[0].node, b_.id());
-  b_.send(wire::StageReady{b_.all<wire::LoadStage>()[0].stage});
+  b_.send(wire::StageReady{order().stage});
   ASSERT_TRUE(run_until([&] { return b_.has<wire::Step>(); }));
   const auto again = b_.all<wire::Step>()[0];
   EXPECT_EQ(again.rows.size(), lost.rows.size()) << "from its first token";

@@ -47,6 +47,7 @@ struct NodeStatus {
   std::optional<double> rtt_ms;        // coordinator to node
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;  // last message
+  bool paused = false;                 // by its owner
 };
 
 struct StageStatus {
@@ -111,7 +112,11 @@ struct ClusterStatus {
   std::string draft_model;              // its name; "": there is none
   std::uint64_t model_drafts_sent = 0;  // of the drafts, those of the draft model
   std::uint64_t model_drafts_accepted = 0;
-  std::uint64_t tokens_cached = 0;  // of tokens_prompt, found in the KV and not computed again
+  std::uint64_t tokens_cached = 0;        // of tokens_prompt, found in the KV and not computed again
+  std::uint32_t sequences_refilling = 0;  // wait for a stage that takes the place of a lost one
+  std::uint64_t sequences_resumed = 0;    // under a new plan, from what stages still had in their KV
+  std::uint64_t sequences_restarted = 0;  // under a new plan, from their tokens
+  std::string why_not_moved;              // why a paused node hosts a stage still; "": none does
   StepTotals step_totals;
   bool tracing = false;             // a trace is being recorded
   std::uint64_t relayed_bytes = 0;  // frames carried between nodes that reach each other through the coordinator only

@@ -20,6 +20,9 @@ constexpr const char* kMigrations[] = {
     R"sql(
   CREATE TABLE kernel_cost (key TEXT PRIMARY KEY, measured INTEGER NOT NULL, cost REAL NOT NULL, left_out TEXT NOT NULL) STRICT;
 )sql",
+    R"sql(
+  ALTER TABLE node ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 constexpr std::int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -130,12 +133,12 @@ Status Store::migrate() {
 
 Result<std::vector<KnownNode>> Store::nodes() {
   std::vector<KnownNode> nodes;
-  Statement select(database_, "SELECT id, name, paired_at, seen_at FROM node ORDER BY paired_at, id");
+  Statement select(database_, "SELECT id, name, paired_at, seen_at, paused FROM node ORDER BY paired_at, id");
   while (true) {
     SHOAL_ASSIGN_OR_RETURN(bool row, select.step("read the nodes"));
     if (!row) return nodes;
     SHOAL_ASSIGN_OR_RETURN(Digest id, Digest::from_bytes(select.blob(0)));
-    nodes.push_back({NodeId{id}, select.text(1), select.integer(2), select.integer(3)});
+    nodes.push_back({NodeId{id}, select.text(1), select.integer(2), select.integer(3), select.integer(4) != 0});
   }
 }
 
@@ -147,6 +150,12 @@ Status Store::see_node(const NodeId& id, const std::string& name, std::int64_t n
       .run("remember a node");
 }
 
+Status Store::pause_node(const NodeId& id, bool paused) {
+  return Statement(database_, "UPDATE node SET paused = ?2 WHERE id = ?1")
+      .bind(id.key.bytes)
+      .bind(std::int64_t{paused})
+      .run("remember that a node is paused");
+}
 Status Store::forget_node(const NodeId& id) {
   return Statement(database_, "DELETE FROM node WHERE id = ?1").bind(id.key.bytes).run("forget a node");
 }

@@ -22,6 +22,7 @@ struct KnownNode {
   std::string name;
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;
+  bool paused = false;
 };
 
 class Store {
@@ -32,6 +33,7 @@ class Store {
 
   Result<std::vector<KnownNode>> nodes();
   Status see_node(const NodeId& id, const std::string& name, std::int64_t now_unix_seconds);
+  Status pause_node(const NodeId& id, bool paused);  // stays so until it is paired anew
   // The key is paired no more, and a token that it used does not pair it again. Nothing happens where it was not
   // paired.
   Status forget_node(const NodeId& id);

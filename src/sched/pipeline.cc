@@ -14,27 +14,58 @@ void Pipeline::close(const SequenceOrder& live) {
   drafts_awaited_since_.reset();
   decoding_.clear();
   sampling_ = decode_steps_in_flight_ = suspect_steps_in_flight_ = 0;
-  prefilling_ = live;
+  refill_.close();
+  prefilling_.clear();
   for (const auto& [arrival, sequence] : live) {
-    sequence->id = {};
-    sequence->sent = 0;
+    // The newest token's row is sent again: its logits are wanted. All rows before it have come back, once a token is
+    // known; what came back beyond were drafts.
+    sequence->done =
+        std::min({sequence->done, sequence->sent, static_cast<std::uint32_t>(sequence->tokens.size()) - 1});
+    sequence->sent = sequence->done;
     sequence->prefilling = true;
+    sequence->refilling = false;
     sequence->due = false;
     sequence->flights.clear();
     sequence->sampling = false;
     sequence->drafts.clear();
-    sequence->kv_rows = 0;
   }
 }
 
-void Pipeline::open(const PlannedPlan& plan, bool keeps_kv) {
+void Pipeline::start_again(Sequence& sequence) {
+  if (sequence.kv_rows > 0) ++sequences_restarted_;
+  sequence.id = {};
+  sequence.sent = sequence.done = sequence.kv_rows = 0;
+}
+
+void Pipeline::open(const PlannedPlan& plan, bool keeps_kv, const SequenceOrder& live) {
   epoch_ = plan.epoch;
+  plan_stages_.clear();
+  for (const PlannedPlan::Stage& stage : plan.stages) plan_stages_.push_back(stage.stage);
+  std::erase_if(filled_, [this](StageId stage) {
+    return std::find(plan_stages_.begin(), plan_stages_.end(), stage) == plan_stages_.end();
+  });
   first_node_ = plan.stages.front().node;
   first_stage_ = plan.stages.front().stage;
   stages_ = plan.stages.size();
   costs_ = {};
   if (!keeps_kv) resident_.clear();
-  frees_.assign(resident_.begin(), resident_.end());
+  std::set<SequenceId> useless = resident_;
+  for (const auto& [arrival, sequence] : live) {
+    if (sequence->done == 0 || filled_.empty()) {
+      start_again(*sequence);
+      prefilling_.emplace(arrival, sequence);
+      continue;
+    }
+    useless.erase(sequence->id);
+    sequence->kv_rows = sequence->cells_reserved;  // as many, perhaps, on some stage: the first step truncates
+    sequence->refilling = filled_.size() < plan_stages_.size();
+    if (sequence->refilling) continue;
+    ++sequences_resumed_;
+    prefilling_.emplace(arrival, sequence);
+  }
+  frees_.assign(useless.begin(), useless.end());
+  refill_.open(plan, filled_, live);
+  if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
 }
 
 void Pipeline::add(Sequence& sequence) {
@@ -74,7 +105,10 @@ void Pipeline::token(Sequence& sequence) {
 void Pipeline::remove(Sequence& sequence) {
   leave(sequence);
   sequence.flights.clear();
-  if (sequence.prefilling) {
+  if (sequence.refilling) {
+    if (refill_.remove(sequence)) free(sequence.id);
+    if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
+  } else if (sequence.prefilling) {
     prefilling_.erase(sequence.arrival);
   } else {
     std::erase(decoding_, &sequence);
@@ -92,7 +126,7 @@ void Pipeline::free(SequenceId id) {
 
 bool Pipeline::form(Time now, SendStep& step) {
   if (!may_form()) return false;
-  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}, {}};
+  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}, {}, {}};
   InFlight flight{now, {}, {}, false, false, 0};
   take_suspect(step, flight);
   if (!flight.suspect) {
@@ -105,7 +139,8 @@ bool Pipeline::form(Time now, SendStep& step) {
 
   step.step = {++steps_};
   for (const Row& row : step.rows) {
-    if (flight.requests.empty() || flight.requests.back() != row.request) flight.requests.push_back(row.request);
+    if (flight.parts.empty() || flight.parts.back().request != row.request) flight.parts.push_back({row.request, 0});
+    flight.parts.back().rows_end = row.position + 1;
   }
   flight.rows = step.rows.size();
   step.frees.swap(frees_);
@@ -205,9 +240,11 @@ void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {
     if (event.slowest_stage > Duration::zero()) costs_.stage.measured(rows, event.slowest_stage);
     if (event.link > Duration::zero()) costs_.link.measured(rows, event.link);
   }
-  for (std::uint64_t request : found->second.requests) {
-    Sequence* sequence = sequences.find(request);
-    if (!sequence || sequence->flights.empty() || sequence->flights.front().step != step) continue;
+  for (const Part& part : found->second.parts) {
+    Sequence* sequence = sequences.find(part.request);
+    if (!sequence) continue;
+    sequence->done = part.rows_end;
+    if (sequence->flights.empty() || sequence->flights.front().step != step) continue;
     sequence->sampling = true;
     ++sampling_;
   }
@@ -218,9 +255,51 @@ void Pipeline::done(const StepDone& event, Sequences& sequences, Time now) {
   last_done_ = now;
 }
 
-std::optional<Time> Pipeline::deadline() const {
-  if (in_flight_.empty()) return std::nullopt;
-  return std::max(in_flight_.begin()->second.sent_at, last_done_) + limits_.step_wait_max;
+std::vector<std::uint64_t> Pipeline::requests_of(StepId step) const {
+  if (refill_.under_way(step)) return {refill_.request_of(step)};
+  std::vector<std::uint64_t> requests;
+  for (const Part& part : in_flight_.at(step).parts) requests.push_back(part.request);
+  return requests;
+}
+
+std::optional<Action> Pipeline::refill(Time now) {
+  auto action = refill_.next({steps_ + 1}, limits_.rows_per_step_max, now);
+  if (action) ++steps_;
+  return action;
+}
+
+void Pipeline::refilled(StepId step, Sequences& sequences, Time now) {
+  if (const auto change = refill_.done(step, now)) apply(*change, sequences);
+}
+
+void Pipeline::not_in_journal(StepId step, Sequences& sequences, Time now) {
+  if (const auto change = refill_.missing(step, now)) apply(*change, sequences);
+}
+
+void Pipeline::apply(const Refill::Change& change, Sequences& sequences) {
+  if (change.kind != Refill::Change::Kind::kRefilled) free(change.id);
+  if (change.kind != Refill::Change::Kind::kMayBeFreed) {
+    Sequence& sequence = *sequences.find(change.request);
+    sequence.refilling = false;
+    if (change.kind == Refill::Change::Kind::kRefilled) {
+      ++sequences_resumed_;
+    } else {
+      start_again(sequence);
+    }
+    prefilling_.emplace(sequence.arrival, &sequence);
+  }
+  if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
+}
+
+std::optional<Pipeline::Deadline> Pipeline::deadline() const {
+  std::optional<Deadline> first;
+  const auto consider = [&](Time since, StepId step) {
+    const Time at = since + limits_.step_wait_max;
+    if (!first || at < first->at) first = {at, step};
+  };
+  if (!in_flight_.empty()) consider(std::max(in_flight_.begin()->second.sent_at, last_done_), oldest_step());
+  if (const auto since = refill_.waits_since()) consider(*since, refill_.oldest_step());
+  return first;
 }
 
 }  // namespace shoal::sched

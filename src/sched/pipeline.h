@@ -11,6 +11,9 @@
 // Where fewer sequences decode than there are stages, and drafts have come true so often that the next ones probably
 // will, steps with further drafts of a sequence follow those under way: stages that would be idle compute on. They
 // count only if everything before them comes true; else the stages drop them like any drafts.
+//
+// A new plan that keeps stages keeps their KV: live sequences go on from the rows that had come back. Stages that are
+// new are refilled first (refill.h), while sequences that need nothing of the kind travel already.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +24,7 @@
 #include <vector>
 
 #include "sched/prefix_cache.h"
+#include "sched/refill.h"
 #include "sched/scheduler.h"
 #include "sched/sequences.h"
 
@@ -30,10 +34,13 @@ class Pipeline {
  public:
   explicit Pipeline(const Limits& limits) : limits_(limits) {}
 
-  // The plan is dead: nothing is under way any more, and `live` starts from its tokens again.
+  // The plan is dead: nothing is under way any more.
   void close(const SequenceOrder& live);
-  // A new plan. `keeps_kv`: some stage has been loaded since before it, so what may be in its KV is freed first.
-  void open(const PlannedPlan& plan, bool keeps_kv);
+  // A stage has computed something wrongly, or may have: no stage's KV is worth anything in the next plan.
+  void distrust() { filled_.clear(); }
+  // A new plan. `keeps_kv`: some stage has been loaded since before it, so what may be in its KV and is of no use is
+  // freed first.
+  void open(const PlannedPlan& plan, bool keeps_kv, const SequenceOrder& live);
 
   void add(Sequence& sequence);    // admitted: what is not in the KV of its prompt is to be sent
   void token(Sequence& sequence);  // its newest token's row is due, unless it is on its way
@@ -46,7 +53,7 @@ class Pipeline {
   void fork(Sequence& sequence, SequenceId from, std::uint32_t length);
   bool is_forked(SequenceId from) const;  // by a step that is still to be formed
   bool can_fork() const { return forks_.size() < kForksPerStepMax; }
-  // It ends. Its KV stays: the caller keeps it, or frees it.
+  // It ends. Its KV stays: the caller keeps it, or frees it; that of one that is being refilled is freed.
   void remove(Sequence& sequence);
   void free(SequenceId id);  // with the next step; nobody is forked from it
 
@@ -63,11 +70,25 @@ class Pipeline {
 
   bool under_way(Epoch epoch, StepId step) const { return epoch == epoch_ && in_flight_.contains(step); }
   void done(const StepDone& event, Sequences& sequences, Time now);
-  const std::vector<std::uint64_t>& requests_of(StepId step) const { return in_flight_.at(step).requests; }
+  std::vector<std::uint64_t> requests_of(StepId step) const;  // under way, or a refilling one
+
+  // What new stages are to be given next; nullopt: nothing, or enough is under way.
+  std::optional<Action> refill(Time now);
+  bool refilling(Epoch epoch, StepId step) const { return epoch == epoch_ && refill_.under_way(step); }
+  void refilled(StepId step, Sequences& sequences, Time now);
+  void not_in_journal(StepId step, Sequences& sequences, Time now);
+  std::size_t sequences_refilling() const { return refill_.sequences(); }
+  std::uint64_t sequences_resumed() const { return sequences_resumed_; }
+  std::uint64_t sequences_restarted() const { return sequences_restarted_; }
 
   std::size_t steps_in_flight() const { return in_flight_.size(); }
   StepId oldest_step() const { return in_flight_.begin()->first; }
-  std::optional<Time> deadline() const;  // when the oldest step counts as lost; none with nothing under way
+  // When a step counts as lost, and which; none with nothing under way.
+  struct Deadline {
+    Time at;
+    StepId step;
+  };
+  std::optional<Deadline> deadline() const;
   bool kv_can_be_freed() const { return resident_.size() <= kFreesPerStepMax; }
   Epoch epoch() const { return epoch_; }
   std::uint64_t drafts_sent() const { return drafts_sent_; }
@@ -76,9 +97,13 @@ class Pipeline {
   std::uint64_t model_drafts_accepted() const { return model_drafts_accepted_; }
 
  private:
+  struct Part {
+    std::uint64_t request = 0;
+    std::uint32_t rows_end = 0;  // behind its last row in the step
+  };
   struct InFlight {
     Time sent_at;
-    std::vector<std::uint64_t> requests;  // of its rows, each once
+    std::vector<Part> parts;  // of its sequences, each once
     std::vector<SequenceId> frees;
     bool decodes = false;
     bool suspect = false;
@@ -102,6 +127,8 @@ class Pipeline {
   // Behind its decode row, one of `decode_rows` in the step, of which `to_come` follow.
   void append_drafts(Sequence& sequence, std::size_t decode_rows, std::size_t to_come, SendStep& step);
   void leave(Sequence& sequence);  // the step it awaits
+  void start_again(Sequence& sequence);
+  void apply(const Refill::Change& change, Sequences& sequences);
 
   const Limits& limits_;
   Epoch epoch_;
@@ -120,6 +147,11 @@ class Pipeline {
   std::vector<SequenceId> frees_;  // for the next step
   std::vector<Fork> forks_;        // for the next step
   std::set<SequenceId> resident_;  // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
+  std::vector<StageId> plan_stages_;
+  std::set<StageId> filled_;  // stages, perhaps of a plan that is over, with all rows that came back
+  Refill refill_;
+  std::uint64_t sequences_resumed_ = 0;
+  std::uint64_t sequences_restarted_ = 0;
   StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
+#include <tuple>
+#include <utility>
 
 namespace shoal::sched {
 namespace {
@@ -23,7 +24,8 @@ bool Placement::in_plan(NodeId node) const {
 void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions) {
   const NodeId id = event.profile.node;
   if (nodes_.contains(id)) lose(id, may_keep, now, actions);
-  nodes_[id] = {event.profile, 0, Time{}};
+  nodes_[id] = {event.profile, 0, Time{}, event.paused, {}};
+  fetch_due_ = moves_due_ = true;
   if (state_ != PlanState::kNone) return;
   if (!settle_at_) settle_latest_ = now + limits_.plan_settle * kSettleMax;
   settle_at_ = std::min(now + limits_.plan_settle, settle_latest_);
@@ -31,6 +33,8 @@ void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vect
 
 void Placement::lose(NodeId node, bool may_keep, Time now, std::vector<Action>& actions) {
   if (nodes_.erase(node) == 0) return;
+  if (fetch_ && fetch_->node == node) end_fetch(false);
+  moves_due_ = true;
   const bool planned = in_plan(node);
   if (const auto found = hosted_.find(node); found != hosted_.end()) {
     host_of_.erase(found->second.stage);
@@ -45,6 +49,8 @@ void Placement::ready(StageId stage) {
   Hosted& hosted = hosted_.at(host->second);
   if (hosted.ready) return;
   hosted.ready = true;
+  on_flash_[host->second].insert(hosted.range);
+  moves_due_ = true;
   if (state_ != PlanState::kLoading || !in_plan(host->second)) return;
   --stages_loading_;
   serve_if_ready();
@@ -53,11 +59,12 @@ void Placement::ready(StageId stage) {
 void Placement::serve_if_ready() {
   if (stages_loading_ > 0) return;
   state_ = PlanState::kServing;
-  served_once_ = true;
+  served_once_ = fetch_due_ = moves_due_ = true;
   for (const PlannedPlan::Stage& stage : plan_.stages) nodes_.at(stage.node).failures = 0;
 }
 
 void Placement::failed(const StageFailed& event, bool may_keep, Time now, std::vector<Action>& actions) {
+  if (fetch_ && fetch_->stage == event.stage) return end_fetch(true);
   const auto host = host_of_.find(event.stage);
   if (host == host_of_.end()) return;
   const NodeId node = host->second;
@@ -74,16 +81,19 @@ void Placement::fail_node(NodeId node, const std::string& message, Time now) {
   ++failed.failures;
   failed.usable_at = now + limits_.stage_retry_after;
   last_failure_ = name_of(failed.profile) + ": " + message;
+  moves_due_ = true;
 }
 
 void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
   planned_at_ = now;
   settle_at_.reset();
   std::vector<plan::NodeProfile> usable_nodes;
+  std::size_t paused = 0;
   for (const auto& [id, node] : nodes_) {
     if (usable(node, now)) usable_nodes.push_back(node.profile);
+    paused += node.paused;
   }
-  const std::size_t left_out = nodes_.size() - usable_nodes.size();
+  const std::size_t left_out = nodes_.size() - usable_nodes.size() - paused;
   if (nodes_.empty()) {
     return become_none(plan::no_node(model_), now);
   }
@@ -92,17 +102,197 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
                                                              nodes_.size(), limits_.nodes_min)},
                        now);
   }
+  if (repair(may_keep, now, actions)) return;
   if (usable_nodes.empty()) {
-    return become_none(
-        {ErrorCode::kUnavailable, fmt::format("all nodes failed to load their layers; {}", last_failure_)}, now);
+    return become_none({ErrorCode::kUnavailable,
+                        left_out == 0 ? std::string("all nodes are paused; resume one with `shoal node resume`")
+                                      : fmt::format("all nodes failed to load their layers; {}", last_failure_)},
+                       now);
   }
   auto plan = plan::make_plan(model_, std::move(usable_nodes), rules());
   if (!plan.ok()) {
     Error error = std::move(plan).error();
     if (left_out > 0) error.message += fmt::format(" ({} left out after failing to load: {})", left_out, last_failure_);
+    if (paused > 0) error.message += fmt::format(" ({} paused)", paused);
     return become_none(std::move(error), now);
   }
   adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
+}
+
+bool Placement::has_on_flash(NodeId node, LayerRange range) const {
+  const auto found = on_flash_.find(node);
+  return found != on_flash_.end() && found->second.contains(range);
+}
+
+const Placement::Node* Placement::best_spare(const PlannedPlan::Stage& stage, const std::set<NodeId>& taken,
+                                             Time now) const {
+  const plan::PlanRules family = rules();
+  const auto rank = [&](const Node& node) {
+    const NodeId id = node.profile.node;
+    const Hosted* loaded = prepared(id, stage.range);
+    return std::tuple(loaded && loaded->ready, loaded != nullptr, has_on_flash(id, stage.range),
+                      node.profile.memory_bytes_max);
+  };
+  const Node* best = nullptr;
+  for (const auto& [id, node] : nodes_) {
+    if (taken.contains(id) || !usable(node, now) || node.profile.memory_bytes_max < stage.memory_bytes) continue;
+    if (family.one_kernel_family && node.profile.kernel_family != family_) continue;
+    if (best == nullptr || rank(node) > rank(*best)) best = &node;
+  }
+  return best;
+}
+
+// A paused node stays until somebody else has its stage ready: better it than nobody.
+bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
+  const auto stays = [&](const PlannedPlan::Stage& stage) {
+    const auto found = nodes_.find(stage.node);
+    return found != nodes_.end() && works(found->second, now);
+  };
+  std::set<NodeId> taken;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    if (stays(stage)) taken.insert(stage.node);
+  }
+  if (taken.empty()) return false;
+  std::vector<plan::PlannedStage> stages;
+  std::string explanation;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    stages.push_back({stage.node, stage.range, stage.memory_bytes});
+    const bool is_there = stays(stage);
+    if (is_there && !nodes_.at(stage.node).paused) continue;
+    const Node* spare = is_there ? prepared_node(stage.range, taken, now) : best_spare(stage, taken, now);
+    if (spare == nullptr && !is_there) return false;
+    if (spare == nullptr || (is_there && !prepared(spare->profile.node, stage.range)->ready)) continue;
+    stages.back().node = spare->profile.node;
+    taken.insert(spare->profile.node);
+    explanation += fmt::format("{}{} takes layers {}-{}", explanation.empty() ? "" : ", ", name_of(spare->profile),
+                               stage.range.first, stage.range.last - 1);
+  }
+  explanation += explanation.empty() ? "the plan as it was" : "; the other stages stay";
+  adopt(stages, std::move(explanation), may_keep, now, actions);
+  return true;
+}
+
+// --- paused nodes ---
+
+void Placement::pause(NodeId node, bool paused, Time now) {
+  const auto found = nodes_.find(node);
+  if (found == nodes_.end() || std::exchange(found->second.paused, paused) == paused) return;
+  moves_due_ = fetch_due_ = true;
+  if (!paused && state_ == PlanState::kNone && !settle_at_) settle_at_ = settle_latest_ = now;
+}
+
+const Placement::Hosted* Placement::prepared(NodeId node, LayerRange range) const {
+  const auto found = hosted_.find(node);
+  return found != hosted_.end() && found->second.range == range && !in_plan(node) ? &found->second : nullptr;
+}
+
+const Placement::Node* Placement::prepared_node(LayerRange range, const std::set<NodeId>& taken, Time now) const {
+  for (const auto& [id, node] : nodes_) {
+    if (!taken.contains(id) && usable(node, now) && prepared(id, range)) return &node;
+  }
+  return nullptr;
+}
+
+Error Placement::no_room(const PlannedPlan::Stage& stage) const {
+  const auto& profile = nodes_.at(stage.node).profile;
+  return {ErrorCode::kResourceExhausted,
+          fmt::format("{} is paused and serves on: no other node has {} for its layers {}-{}; add a node or resume it",
+                      name_of(profile), format_size(stage.memory_bytes), stage.range.first, stage.range.last - 1)};
+}
+
+void Placement::move_from_paused(bool may_keep, Time now, std::vector<Action>& actions) {
+  if (state_ != PlanState::kServing || !std::exchange(moves_due_, false)) return;
+  why_not_moved_.clear();
+  std::set<NodeId> taken;
+  for (const PlannedPlan::Stage& stage : plan_.stages) taken.insert(stage.node);
+  bool any = false;
+  bool ready = true;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    if (!nodes_.at(stage.node).paused) continue;
+    any = true;
+    const Node* spare = prepared_node(stage.range, taken, now);
+    if (spare == nullptr) {
+      spare = best_spare(stage, taken, now);
+      if (spare == nullptr) return plan_without_paused(stage, may_keep, now, actions);
+      if (fetch_ && fetch_->node == spare->profile.node) {
+        actions.emplace_back(DropStage{fetch_->node, fetch_->stage});
+        end_fetch(false);
+      }
+      if (const auto other = hosted_.find(spare->profile.node); other != hosted_.end()) {
+        actions.emplace_back(DropStage{other->first, other->second.stage});
+        host_of_.erase(other->second.stage);
+        hosted_.erase(other);
+      }
+      host(spare->profile.node, stage.range, now, actions);
+    }
+    taken.insert(spare->profile.node);
+    ready = ready && prepared(spare->profile.node, stage.range)->ready;
+  }
+  if (any && ready) replan(may_keep, now, actions);
+}
+
+// No spare node can take over this stage as it is.
+void Placement::plan_without_paused(const PlannedPlan::Stage& stage, bool may_keep, Time now,
+                                    std::vector<Action>& actions) {
+  std::vector<plan::NodeProfile> others;
+  for (const auto& [id, node] : nodes_) {
+    if (usable(node, now)) others.push_back(node.profile);
+  }
+  auto plan = plan::make_plan(model_, std::move(others), rules());
+  if (plan.ok()) return adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
+  why_not_moved_ = no_room(stage).message;
+}
+
+// --- shards on the flash of spare nodes ---
+
+bool Placement::is_spare(const Node& node, std::uint64_t memory_bytes) const {
+  return !node.paused && !in_plan(node.profile.node) && !hosted_.contains(node.profile.node) &&
+         node.failures < limits_.stage_tries_max && node.profile.memory_bytes_max >= memory_bytes;
+}
+
+void Placement::end_fetch(bool failed) {
+  if (failed) {
+    nodes_.at(fetch_->node).unfetchable.insert(fetch_->range);
+  }
+  fetch_.reset();
+  fetch_due_ = true;
+}
+
+void Placement::fetched(StageId stage) {
+  if (!fetch_ || fetch_->stage != stage) return;
+  on_flash_[fetch_->node].insert(fetch_->range);
+  end_fetch(false);
+}
+
+std::optional<Placement::Fetch> Placement::next_fetch() const {
+  std::optional<Fetch> next;
+  std::size_t fewest = 0;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    std::optional<Fetch> lacking;
+    std::size_t have = 0;
+    for (const auto& [id, node] : nodes_) {
+      if (!is_spare(node, stage.memory_bytes)) continue;
+      if (has_on_flash(id, stage.range)) {
+        ++have;
+      } else if (!lacking && !node.unfetchable.contains(stage.range)) {
+        lacking = {id, {}, stage.range};
+      }
+    }
+    if (lacking && (!next || have < fewest)) {
+      next = lacking;
+      fewest = have;
+    }
+  }
+  return next;
+}
+
+void Placement::keep_shards(std::vector<Action>& actions) {
+  if (state_ != PlanState::kServing || fetch_ || !std::exchange(fetch_due_, false)) return;
+  fetch_ = next_fetch();
+  if (!fetch_) return;
+  fetch_->stage = {++stages_};
+  actions.emplace_back(FetchShard{fetch_->node, fetch_->stage, fetch_->range, fetch_->range.first == 0,
+                                  fetch_->range.last == model_.layer_count});
 }
 
 plan::PlanRules Placement::rules() const {
@@ -142,6 +332,11 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
     next = hosted_.erase(next);
   }
 
+  // What the new plan has to load goes first, and the node may be in it.
+  if (fetch_) {
+    drops.emplace_back(DropStage{fetch_->node, fetch_->stage});
+    end_fetch(false);
+  }
   if (!stages.empty()) family_ = nodes_.at(stages.front().node).profile.kernel_family;
   epoch_ = {epoch_.value + 1};
   plan_ = {epoch_, {}, std::move(explanation)};
@@ -149,15 +344,10 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   stages_loading_ = 0;
   std::vector<Action> loads;
   for (const plan::PlannedStage& stage : stages) {
-    auto [hosted, is_new] = hosted_.try_emplace(stage.node);
-    if (is_new) {
-      hosted->second = {StageId{++stages_}, stage.range, false, now};
-      host_of_[hosted->second.stage] = stage.node;
-      loads.emplace_back(LoadStage{stage.node, hosted->second.stage, stage.range, stage.range.first == 0,
-                                   stage.range.last == model_.layer_count});
-    }
-    stages_loading_ += !hosted->second.ready;
-    plan_.stages.push_back({stage.node, hosted->second.stage, stage.range, stage.memory_bytes});
+    if (!hosted_.contains(stage.node)) host(stage.node, stage.range, now, loads);
+    const Hosted& hosted = hosted_.at(stage.node);
+    stages_loading_ += !hosted.ready;
+    plan_.stages.push_back({stage.node, hosted.stage, stage.range, stage.memory_bytes});
   }
   state_ = PlanState::kLoading;
   why_none_.reset();
@@ -165,6 +355,13 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   std::move(drops.begin(), drops.end(), std::back_inserter(actions));
   std::move(loads.begin(), loads.end(), std::back_inserter(actions));
   serve_if_ready();
+}
+
+void Placement::host(NodeId node, LayerRange range, Time now, std::vector<Action>& loads) {
+  const StageId stage{++stages_};
+  hosted_[node] = {stage, range, false, now};
+  host_of_[stage] = node;
+  loads.emplace_back(LoadStage{node, stage, range, range.first == 0, range.last == model_.layer_count});
 }
 
 void Placement::restart(bool reload, Time now, std::vector<Action>& actions) {
@@ -177,10 +374,8 @@ void Placement::restart(bool reload, Time now, std::vector<Action>& actions) {
 void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
   std::set<NodeId> late;
   bool replan_now = false;
-  if (state_ != PlanState::kServing) {
-    for (const auto& [node, hosted] : hosted_) {
-      if (!hosted.ready && now >= hosted.load_started + limits_.load_wait_max) late.insert(node);
-    }
+  for (const auto& [node, hosted] : hosted_) {
+    if (!hosted.ready && now >= hosted.load_started + limits_.load_wait_max) late.insert(node);
   }
   for (const NodeId& node : late) {
     replan_now = replan_now || in_plan(node);
@@ -202,14 +397,14 @@ void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
 std::optional<Time> Placement::next_due() const {
   std::optional<Time> due;
   const auto consider = [&](Time at) { due = due ? std::min(*due, at) : at; };
-  if (state_ == PlanState::kServing) return due;
   for (const auto& [node, hosted] : hosted_) {
     if (!hosted.ready) consider(hosted.load_started + limits_.load_wait_max);
   }
-  if (state_ == PlanState::kLoading) return due;
+  if (state_ != PlanState::kNone) return due;
   if (settle_at_) consider(*settle_at_);
   for (const auto& [id, node] : nodes_) {
-    if (node.failures < limits_.stage_tries_max && node.usable_at > planned_at_) consider(node.usable_at);
+    if (!node.paused && node.failures < limits_.stage_tries_max && node.usable_at > planned_at_)
+      consider(node.usable_at);
   }
   return due;
 }

@@ -42,8 +42,10 @@ struct Scheduler::State {
 
   void handle(const NodeJoined& event, Time now);
   void handle(const NodeLost& event, Time now);
+  void handle(const NodePaused& event, Time now);
   void handle(const StageReady& event, Time now);
   void handle(const StageFailed& event, Time now);
+  void handle(const ShardFetched& event, Time now);
   void handle(const StepDone& event, Time now);
   void handle(const StepFailed& event, Time now);
   void handle(const SequenceArrived& event, Time now);
@@ -53,7 +55,7 @@ struct Scheduler::State {
   void handle(const Timer& event, Time now);
 
   void finish(Sequence& sequence, Emit last);
-  void fail_step(StepId step, const Error& error, Time now);
+  void fail_step(StepId step, const Error& error, bool kv_is_right, Time now);
   void fail_those_that_waited(Time now);
   void follow_placement();
   bool admit(Sequence& sequence);
@@ -88,6 +90,10 @@ void Scheduler::State::handle(const NodeLost& event, Time now) {
   placement.lose(event.node, pipeline.kv_can_be_freed(), now, actions);
 }
 
+void Scheduler::State::handle(const NodePaused& event, Time now) {
+  placement.pause(event.node, event.paused, now);
+}
+
 void Scheduler::State::handle(const StageReady& event, Time) {
   placement.ready(event.stage);
 }
@@ -96,25 +102,32 @@ void Scheduler::State::handle(const StageFailed& event, Time now) {
   placement.failed(event, pipeline.kv_can_be_freed(), now, actions);
 }
 
+void Scheduler::State::handle(const ShardFetched& event, Time) {
+  placement.fetched(event.stage);
+}
+
 void Scheduler::State::handle(const StepDone& event, Time now) {
+  if (pipeline.refilling(event.epoch, event.step)) return pipeline.refilled(event.step, sequences, now);
   if (!pipeline.under_way(event.epoch, event.step)) return;
   // Steps do not overtake each other: an older one that is not back is lost, and with it rows that later ones stand on.
   if (const StepId lost = pipeline.oldest_step(); lost != event.step) {
     return fail_step(
-        lost, {ErrorCode::kUnavailable, fmt::format("step {} was lost: a later one came back", lost.value)}, now);
+        lost, {ErrorCode::kUnavailable, fmt::format("step {} was lost: a later one came back", lost.value)}, true, now);
   }
   failed_epochs = 0;
   pipeline.done(event, sequences, now);
 }
 
 void Scheduler::State::handle(const StepFailed& event, Time now) {
-  if (!pipeline.under_way(event.epoch, event.step)) return;
-  fail_step(event.step, {event.code, event.message}, now);
+  const bool refilling = pipeline.refilling(event.epoch, event.step);
+  if (!refilling && !pipeline.under_way(event.epoch, event.step)) return;
+  if (refilling && event.code == ErrorCode::kNotFound) return pipeline.not_in_journal(event.step, sequences, now);
+  fail_step(event.step, {event.code, event.message}, event.code == ErrorCode::kUnavailable, now);
 }
 
 // Only the sequences in the step are blamed. The others start again too, since the epoch is over, but at no cost to
 // them.
-void Scheduler::State::fail_step(StepId step, const Error& error, Time now) {
+void Scheduler::State::fail_step(StepId step, const Error& error, bool kv_is_right, Time now) {
   const std::vector<std::uint64_t> requests = pipeline.requests_of(step);
   for (std::uint64_t request : requests) {
     Sequence* sequence = sequences.find(request);
@@ -123,6 +136,7 @@ void Scheduler::State::fail_step(StepId step, const Error& error, Time now) {
   }
   const bool reload = ++failed_epochs >= kFailedEpochsBeforeReload || !pipeline.kv_can_be_freed();
   if (reload) failed_epochs = 0;
+  if (!kv_is_right) pipeline.distrust();
   placement.restart(reload, now, actions);
 }
 
@@ -178,12 +192,12 @@ void Scheduler::State::handle(const Timer&, Time now) {
   placement.timer(pipeline.kv_can_be_freed(), now, actions);
   follow_placement();
   const auto deadline = pipeline.deadline();
-  if (placement.state() == PlanState::kServing && deadline && now >= *deadline) {
-    fail_step(pipeline.oldest_step(),
+  if (placement.state() == PlanState::kServing && deadline && now >= deadline->at) {
+    fail_step(deadline->step,
               {ErrorCode::kDeadlineExceeded,
                fmt::format("no step came back for {} s; a stage or a link between stages is stuck",
                            std::chrono::duration_cast<std::chrono::seconds>(limits.step_wait_max).count())},
-              now);
+              true, now);
   }
   if (placement.state() == PlanState::kNone) fail_those_that_waited(now);
 }
@@ -201,8 +215,10 @@ void Scheduler::State::finish(Sequence& sequence, Emit last) {
   last.cached_tokens = sequence.cached_tokens;
   actions.emplace_back(std::move(last));
   if (sequence.live) pipeline.remove(sequence);
-  if (sequence.id && limits.prefix_cache) {
-    const std::size_t known = std::min<std::size_t>(sequence.sent, sequence.tokens.size());
+  const std::size_t known = std::min<std::size_t>(sequence.sent, sequence.tokens.size());
+  if (sequence.refilling) {
+    // Not all stages have its KV: the pipeline frees it.
+  } else if (sequence.id && known > 0 && limits.prefix_cache) {
     sequence.tokens.resize(known);
     kept.keep({sequence.id, std::move(sequence.tokens), sequence.kv_rows});
   } else if (sequence.id) {
@@ -219,7 +235,7 @@ void Scheduler::State::follow_placement() {
     pipeline.close(sequences.live());
     kept.clear();
   }
-  if (is_new) pipeline.open(placement.plan(), placement.keeps_kv());
+  if (is_new) pipeline.open(placement.plan(), placement.keeps_kv(), sequences.live());
   epoch_seen = placement.epoch();
   state_seen = placement.state();
 }
@@ -231,6 +247,7 @@ std::optional<Beginning> Scheduler::State::beginning_of(const Sequence& sequence
   Beginning best;
   if (const Kept* found = kept.longest(prompt)) best = {found->id, common_beginning(found->tokens, prompt), found};
   for (const auto& [arrival, live] : sequences.live()) {
+    if (live->refilling) continue;
     const std::span sent(live->tokens.data(), std::min<std::size_t>(live->sent, live->tokens.size()));
     const std::uint32_t length = common_beginning(sent, prompt);
     if (length > best.length) best = {live->id, length, nullptr};
@@ -299,6 +316,7 @@ void Scheduler::State::send_steps(Time now) {
     cached_tokens += next->cached_tokens;
     if (limits.draft_model) tell_draft_model(*next);
   }
+  while (auto chunk = pipeline.refill(now)) actions.push_back(std::move(*chunk));
   SendStep step;
   const auto ask = [&] {
     if (auto texts = pipeline.ask_drafts(now)) actions.emplace_back(std::move(*texts));
@@ -319,7 +337,7 @@ std::optional<Time> Scheduler::State::next_due() const {
     if (at) due = due ? std::min(*due, *at) : at;
   };
   if (placement.state() == PlanState::kServing) {
-    consider(pipeline.deadline());
+    if (const auto deadline = pipeline.deadline()) consider(deadline->at);
     consider(pipeline.drafts_deadline());
   }
   if (placement.state() == PlanState::kNone) {
@@ -345,6 +363,8 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   state.actions.clear();
   std::visit([&](const auto& known) { state.handle(known, now); }, event);
   state.placement.hold_kernel_family(!state.sequences.live().empty(), now);
+  state.placement.move_from_paused(state.pipeline.kv_can_be_freed(), now, state.actions);
+  state.placement.keep_shards(state.actions);
   state.follow_placement();
   state.send_steps(now);
   state.set_timer();
@@ -360,6 +380,7 @@ Snapshot Scheduler::snapshot() const {
   } else {
     snapshot.plan = state.placement.plan();
   }
+  snapshot.why_not_moved = state.placement.why_not_moved();
   snapshot.sequences_live = static_cast<std::uint32_t>(state.sequences.live().size());
   snapshot.sequences_waiting = static_cast<std::uint32_t>(state.sequences.waiting().size());
   snapshot.steps_in_flight = static_cast<std::uint32_t>(state.pipeline.steps_in_flight());
@@ -368,6 +389,9 @@ Snapshot Scheduler::snapshot() const {
   snapshot.model_drafts_sent = state.pipeline.model_drafts_sent();
   snapshot.model_drafts_accepted = state.pipeline.model_drafts_accepted();
   snapshot.cached_tokens = state.cached_tokens;
+  snapshot.sequences_refilling = static_cast<std::uint32_t>(state.pipeline.sequences_refilling());
+  snapshot.sequences_resumed = state.pipeline.sequences_resumed();
+  snapshot.sequences_restarted = state.pipeline.sequences_restarted();
   snapshot.kv_tokens_reserved = state.sequences.cells_reserved();
   return snapshot;
 }

@@ -21,18 +21,26 @@
 //    are, one after the other, the sequence's tokens from its first. A step waits draft_wait_max for an answer.
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
 //  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
-//    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause.
+//    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause. This is the last
+//    resort: what the stages still have is not computed again, see below.
 //  - A SequenceId that had rows in an epoch is named in the `frees` of exactly one later step of that epoch, unless the
 //    epoch dies first, or it is kept: with the prefix cache, what an ended sequence leaves in the KV stays until it is
 //    in the way (prefix_cache.h), and a new sequence may go on under its id, or begin as a fork of it or of a live one.
+//  - Where a new plan keeps stages of the one before, live sequences go on under their ids from the rows that had come
+//    back (and their first step truncates them to these), once the stages that are new have got the same rows: from the
+//    journal of the stage before them, or from tokens where they are the first ones. See refill.h.
 //  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
 //    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
 //    the `frees` of the first step of the new epoch, which comes before any other.
-//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory.
+//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory. A stage that is
+//  to
+//    take the place of one on a paused node is loaded before its plan (make before break).
 //
 // What happens when something breaks:
-//  - A node with a stage is lost: a new plan at once over who is left, whatever nodes_min says. None is feasible:
-//    stages stay loaded where they are, sequences wait up to plan_wait_max for nodes to come (back).
+//  - A node with a stage is lost: a spare node takes its place, one with the shard on flash before others, and all else
+//    stays; or a new plan at once over who is left, whatever nodes_min says. None is feasible: stages stay loaded where
+//    they are, sequences wait up to plan_wait_max for nodes to come (back).
+//  - A stage's journal does not reach back to a sequence's first row: the sequence is computed again from its tokens.
 //  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
 //    anew.
 //  - A step fails, does not come back, or a later one comes back before it: the same plan under a new epoch. Only the
@@ -89,9 +97,16 @@ struct Limits {
 // A node that is known already has come back: what it hosted is gone.
 struct NodeJoined {
   plan::NodeProfile profile;
+  bool paused = false;
 };
 struct NodeLost {
   NodeId node;
+};
+// The node is to host nothing, or may again. What it hosts goes to a spare node first, and it serves until then; where
+// there is none, to a new plan without it, and where none is feasible it serves on (Snapshot::why_not_moved).
+struct NodePaused {
+  NodeId node;
+  bool paused = true;
 };
 struct StageReady {
   StageId stage;
@@ -100,6 +115,10 @@ struct StageFailed {
   StageId stage;
   ErrorCode code;
   std::string message;
+};
+// The answer to FetchShard; that it failed is told by StageFailed.
+struct ShardFetched {
+  StageId stage;
 };
 // All rows of the step are through the last stage. Its tokens follow as TokenSampled events, one for each row that
 // wanted logits; no further step is formed until all of them are there, so that their rows travel together again.
@@ -111,6 +130,8 @@ struct StepDone {
   Duration link{};           // the mean of the links it went over
 };
 // A stage could not compute the step (out of memory, rows out of order): the plan's KV cannot be trusted any more.
+// kUnavailable: a link broke, nothing was computed wrongly. kNotFound, of a Replay: the journal has not all of the
+// rows.
 struct StepFailed {
   Epoch epoch;
   StepId step;
@@ -150,8 +171,8 @@ struct Drafted {
 };
 struct Timer {};
 
-using Event = std::variant<NodeJoined, NodeLost, StageReady, StageFailed, StepDone, StepFailed, SequenceArrived,
-                           TokenSampled, SequenceCancelled, Drafted, Timer>;
+using Event = std::variant<NodeJoined, NodeLost, NodePaused, StageReady, StageFailed, ShardFetched, StepDone,
+                           StepFailed, SequenceArrived, TokenSampled, SequenceCancelled, Drafted, Timer>;
 
 // --- actions ---
 
@@ -165,6 +186,15 @@ struct LoadStage {
 struct DropStage {
   NodeId node;
   StageId stage;
+};
+// The node is to have the shard on flash, and to load nothing: it is spare, and may need it one day. Also ended by
+// DropStage.
+struct FetchShard {
+  NodeId node;
+  StageId stage;  // never a stage of a plan
+  LayerRange range;
+  bool is_first = false;
+  bool is_last = false;
 };
 // Sent to every node in it once all its stages are chosen (before they load): links can be dialled meanwhile. A stage
 // that is loaded already keeps its StageId; for its node only the epoch (and perhaps a neighbour) is new.
@@ -195,9 +225,23 @@ struct SendStep {
   NodeId node;  // of the first stage
   StageId stage;
   std::vector<Row> rows;  // may be empty when there are frees. A sequence's rows stand together; drafts behind its last
+  StageId ends_at;        // none: at the last stage, as usual; else its rows only fill the KV of the stages up to this
   std::vector<SequenceId> frees;        // KV to drop on every stage before the rows
   std::vector<Fork> forks;              // then
   std::vector<Truncation> truncations;  // then: at most one of a sequence, which has rows in this step
+};
+// The stage sends on, as a step, what it once computed for these rows: so that the stages from its successor to
+// `ends_at` get them into their KV. They free the sequence first where `first` is 0. Answered as any step.
+struct Replay {
+  Epoch epoch;
+  StepId step;
+  NodeId node;
+  StageId stage;
+  StageId ends_at;
+  SequenceId sequence;
+  std::uint64_t request = 0;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;  // 1 .. kStepRowsMax
 };
 // With Limits::draft_model: texts to be read on, and what is to be guessed of how they continue. Those of a sequence
 // that has ended (Emit) may be forgotten.
@@ -229,7 +273,7 @@ struct SetTimer {
   std::optional<Time> at;
 };
 
-using Action = std::variant<PublishPlan, LoadStage, DropStage, SendStep, AskDrafts, Emit, SetTimer>;
+using Action = std::variant<PublishPlan, LoadStage, DropStage, FetchShard, SendStep, Replay, AskDrafts, Emit, SetTimer>;
 
 // --- what a person may want to know ---
 
@@ -239,6 +283,7 @@ struct Snapshot {
   PlanState state = PlanState::kNone;
   std::optional<PlannedPlan> plan;
   std::string why_none;              // why there is no plan, in one line ("" when there is one)
+  std::string why_not_moved;         // why a node that is paused hosts a stage still; "": none does, or not for long
   std::uint32_t sequences_live = 0;  // admitted to the pipeline
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;
@@ -247,7 +292,10 @@ struct Snapshot {
   std::uint64_t drafts_accepted = 0;
   std::uint64_t model_drafts_sent = 0;  // of them, the draft model's
   std::uint64_t model_drafts_accepted = 0;
-  std::uint64_t cached_tokens = 0;  // of prompts, found in the KV and not computed again, since the start
+  std::uint64_t cached_tokens = 0;        // of prompts, found in the KV and not computed again, since the start
+  std::uint32_t sequences_refilling = 0;  // live, and waiting for a stage that takes the place of another
+  std::uint64_t sequences_resumed = 0;    // under a new plan, from what the stages still had, since the start
+  std::uint64_t sequences_restarted = 0;  // under a new plan, from their tokens
 };
 
 class Scheduler {

@@ -109,6 +109,8 @@ class Harness {
       if (const auto* step = std::get_if<SendStep>(&actions[at])) {
         --steps_max;
         back(SendStep(*step));
+      } else if (const auto* replay = std::get_if<Replay>(&actions[at])) {
+        on(StepDone{replay->epoch, replay->step});
       }
     }
     return *this;

@@ -212,15 +212,17 @@ TEST(Scheduler, NodeLossContinuesTheAnswer) {
   EXPECT_THAT(h.tokens(1), ElementsAre(1007, 1008, 1009, 1010, 1011, 1012, 1013));
 }
 
-// Goal: a stage whose range stays is not loaded again; its KV is emptied by name before anything else.
-TEST(Scheduler, SurvivingStageIsKeptAndItsKvFreed) {
+// Goal: a stage whose range stays is not loaded again, and the answer goes on with its KV, also where there was no plan
+// for a while; the KV of an answer that was given up meanwhile is freed by name before anything else.
+TEST(Scheduler, SurvivingStageIsKeptWithItsKv) {
   Harness h(2);
   h.on(Harness::joined(1, 10)).on(Harness::joined(2, 10)).fire().load_all();
   const auto before = h.snapshot().plan->stages;
-  h.on(Harness::arrived(1, 5, 10)).run(2).clear();
+  h.on(Harness::arrived(2, 5, 100)).on(Harness::arrived(1, 5, 10)).run(4).clear();
   h.on(NodeLost{before[1].node});  // the other cannot hold both layers
   EXPECT_EQ(h.snapshot().state, PlanState::kNone);
   EXPECT_THAT(h.all<DropStage>(), IsEmpty());
+  h.on(SequenceCancelled{2});
   h.on(Harness::joined(2, 10)).fire();
   ASSERT_THAT(h.all<LoadStage>(), SizeIs(1));
   EXPECT_EQ(h.snapshot().plan->stages[0].stage, before[0].stage);
@@ -228,14 +230,20 @@ TEST(Scheduler, SurvivingStageIsKeptAndItsKvFreed) {
   const auto steps = h.all<SendStep>();
   ASSERT_THAT(steps, SizeIs(1));
   EXPECT_THAT(steps[0].frees, SizeIs(1));
+  EXPECT_THAT(steps[0].rows, IsEmpty());
+  const auto replays = h.all<Replay>();
+  ASSERT_THAT(replays, SizeIs(1));
+  EXPECT_EQ(replays[0].request, 1u);
+  EXPECT_EQ(replays[0].stage, before[0].stage);
   h.run();
   EXPECT_THAT(h.ends(1), SizeIs(1));
+  EXPECT_EQ(h.snapshot().sequences_resumed, 1u);
 }
 
 TEST(Scheduler, SpareNodeComesAndGoesWithoutNotice) {
   Harness h;
   h.serve(2).on(Harness::joined(9)).on(NodeLost{Harness::node(9)}).on(Harness::joined(9)).on(Harness::joined(9));
-  EXPECT_THAT(h.actions, IsEmpty());
+  EXPECT_EQ(h.actions.size(), h.all<FetchShard>().size());
   h.on(NodeLost{Harness::node(1)});
   EXPECT_THAT(h.all<PublishPlan>().at(0).plan.stages, SizeIs(2));  // now it is used
 }

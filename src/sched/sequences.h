@@ -45,6 +45,10 @@ struct Sequence {
   std::vector<Token> drafts;     // of all flights
   bool drafts_of_model = false;  // the draft model's
   std::uint32_t kv_rows = 0;     // in the KV: `sent`, and what is to be truncated behind them
+  // Behind the last row that came back: all before it are in the KV of all stages, and those of known tokens are what a
+  // new plan can go on from.
+  std::uint32_t done = 0;
+  bool refilling = false;  // some stages of the plan lack its rows, and are given them (refill.h)
 
   NgramLookup lookup;
   Acceptance acceptance{0.5};  // of what lookup says, sent or not

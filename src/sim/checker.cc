@@ -32,6 +32,14 @@ void Checker::event(const Event& event) {
     if (found != in_flight_.begin()) return;  // an older one is lost: the epoch is over
     for (SequenceId id : found->second) resident_.erase(id);
     in_flight_.erase(found);
+  } else if (const auto* fetched = std::get_if<ShardFetched>(&event)) {
+    if (fetching_ == fetched->stage) fetching_.reset();
+  } else if (const auto* failed = std::get_if<StageFailed>(&event)) {
+    if (fetching_ == failed->stage) fetching_.reset();
+  } else if (const auto* lost = std::get_if<NodeLost>(&event)) {
+    if (fetching_node_ == lost->node) fetching_.reset();
+  } else if (const auto* joined = std::get_if<NodeJoined>(&event)) {
+    if (fetching_node_ == joined->profile.node) fetching_.reset();
   } else if (const auto* drafted = std::get_if<Drafted>(&event)) {
     if (drafted->ask == ask_open_) ask_open_ = 0;
   } else if (const auto* sampled = std::get_if<TokenSampled>(&event)) {
@@ -68,8 +76,14 @@ void Checker::check(const PublishPlan& action) {
     kept = kept || loaded_.contains(stage.stage);
   }
   if (next != layers_) violation("plan does not cover all layers");
-  if (!kept) resident_.clear();
+  if (!kept) {
+    resident_.clear();
+    before_.clear();
+    kv_.clear();
+  }
+  before_.merge(kv_);
   kv_.clear();
+  refilled_.clear();
   in_flight_.clear();
   cells_ = 0;
   for (auto& [id, request] : requests_) request.sequence = {};
@@ -81,12 +95,84 @@ void Checker::check(const LoadStage& action) {
 
 void Checker::check(const DropStage& action) {
   loaded_.erase(action.stage);
+  if (fetching_ == action.stage) fetching_.reset();
+}
+
+void Checker::check(const FetchShard& action) {
+  if (fetching_) violation("two shards are fetched at once");
+  if (loaded_.contains(action.stage)) violation("a stage's shard is fetched under its id");
+  fetching_ = action.stage;
+  fetching_node_ = action.node;
+}
+
+void Checker::check(const Replay& action) {
+  if (action.epoch != epoch_) violation("a replay of another epoch");
+  if (action.step <= last_step_) violation("step ids do not grow");
+  last_step_ = action.step;
+  check_refill(action.ends_at, action.sequence, action.request, action.first, action.count);
+}
+
+// Rows for stages that are new: of a sequence of an older epoch whose request is open, each run from its first row.
+void Checker::check_refill(StageId ends_at, SequenceId id, std::uint64_t request, std::uint32_t first,
+                           std::uint32_t count) {
+  const auto found = before_.find(id);
+  if (found == before_.end() || found->second.request != request) {
+    return violation(fmt::format("rows of sequence {} for new stages, which is not of request {}", id.value, request));
+  }
+  if (requests_.at(request).ended) violation(fmt::format("rows of request {} for new stages after its end", request));
+  std::uint32_t& rows = refilled_[id][ends_at];
+  if (rows != first || count == 0 || count > kStepRowsMax) violation("rows for new stages have a gap");
+  rows = first + count;
+  if (rows > found->second.tokens.size()) violation("rows for new stages that never were");
+}
+
+// A live sequence goes on in a new epoch from its first `length` rows.
+void Checker::resume(SequenceId id, std::uint32_t length) {
+  InKv kv = std::move(before_.at(id));
+  before_.erase(id);
+  Request& request = requests_.at(kv.request);
+  if (request.ended || request.sequence) return violation(fmt::format("sequence {} goes on for nobody", id.value));
+  if (length == 0 || length > kv.tokens.size()) {
+    return violation(fmt::format("sequence {} goes on from {} of {} rows", id.value, length, kv.tokens.size()));
+  }
+  for (const auto& [stage, rows] : refilled_[id]) {
+    if (rows != length)
+      violation(fmt::format("sequence {} goes on before stage {} has its rows", id.value, stage.value));
+  }
+  kv.tokens.resize(length);
+  for (std::size_t i = 0; i < length; ++i) {
+    if (kv.tokens[i] != known_token(request, i)) violation("a sequence goes on from rows that were wrong");
+  }
+  kv.cells = request.prompt.size() + request.tokens_max;
+  kv.awaited = {};
+  cells_ += kv.cells;
+  request.sequence = id;
+  kv_[id] = std::move(kv);
+}
+
+// Of an older epoch: its request may go on in it, or rows of it are on their way to new stages.
+bool Checker::may_stay(SequenceId id) const {
+  const auto found = before_.find(id);
+  if (found == before_.end()) return false;
+  const auto owner = requests_.find(found->second.request);
+  return refilled_.contains(id) || (owner != requests_.end() && !owner->second.ended);
 }
 
 void Checker::check(const SendStep& action) {
   if (action.epoch != epoch_) violation("a step of another epoch");
   if (action.step <= last_step_) violation("step ids do not grow");
   last_step_ = action.step;
+  if (action.ends_at) {
+    if (action.rows.empty()) return violation("a step for new stages without rows");
+    const Row& row = action.rows.front();
+    for (const Row& each : action.rows) {
+      if (each.token != known_token(requests_.at(each.request), each.position))
+        violation("a wrong token for new stages");
+      if (each.logits != 0) violation("a step for new stages wants logits");
+    }
+    return check_refill(action.ends_at, row.sequence, row.request, row.position,
+                        static_cast<std::uint32_t>(action.rows.size()));
+  }
   check_frees(action);
   in_flight_[action.step] = action.frees;
   if (in_flight_.size() > stages_ + 1) violation(fmt::format("{} steps in flight", in_flight_.size()));
@@ -133,13 +219,14 @@ void Checker::check_frees(const SendStep& action) {
       }
       cells_ -= found->second.cells;
       kv_.erase(found);
-    } else if (!first_step_ || !resident_.contains(id)) {
+    } else if (before_.erase(id) == 0 && (!first_step_ || !resident_.contains(id))) {
       violation(fmt::format("sequence {} is freed, but is not there", id.value));
     }
   }
   if (!first_step_) return;
   for (SequenceId id : resident_) {
-    if (!named.contains(id)) violation(fmt::format("sequence {} of an older epoch is not freed first", id.value));
+    if (!named.contains(id) && !may_stay(id))
+      violation(fmt::format("sequence {} of an older epoch is not freed first", id.value));
   }
 }
 
@@ -249,6 +336,10 @@ void Checker::check_truncations(const SendStep& action) {
   std::set<SequenceId> named;
   for (const Truncation& truncation : action.truncations) {
     if (!named.insert(truncation.sequence).second) violation("a sequence is truncated twice in a step");
+    if (before_.contains(truncation.sequence)) {
+      resume(truncation.sequence, truncation.length);
+      continue;
+    }
     const auto found = kv_.find(truncation.sequence);
     if (found == kv_.end()) {
       violation("a sequence is truncated that is not there");

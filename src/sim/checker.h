@@ -62,12 +62,17 @@ class Checker {
   void check(const sched::PublishPlan& action);
   void check(const sched::LoadStage& action);
   void check(const sched::DropStage& action);
+  void check(const sched::FetchShard& action);
+  void check(const sched::Replay& action);
+  void check_refill(StageId ends_at, SequenceId id, std::uint64_t request, std::uint32_t first, std::uint32_t count);
   void check(const sched::SendStep& action);
   void check(const sched::AskDrafts& action);
   void check(const sched::Emit& action);
   void check(const sched::SetTimer& action);
   void check_row(const sched::Row& row, StepId step);
   bool claim(Request& request, const sched::Row& row);
+  void resume(SequenceId id, std::uint32_t length);
+  bool may_stay(SequenceId id) const;
   void check_frees(const sched::SendStep& action);
   void check_forks(const sched::SendStep& action);
   void check_truncations(const sched::SendStep& action);
@@ -83,8 +88,12 @@ class Checker {
   Epoch epoch_;
   std::size_t stages_ = 0;
   bool first_step_ = true;
-  std::set<StageId> loaded_;                             // or loading
-  std::map<SequenceId, InKv> kv_;                        // of this epoch, not yet freed
+  std::set<StageId> loaded_;                                         // or loading
+  std::map<SequenceId, InKv> kv_;                                    // of this epoch, not yet freed
+  std::map<SequenceId, InKv> before_;                                // of older ones: freed, or gone on with
+  std::map<SequenceId, std::map<StageId, std::uint32_t>> refilled_;  // rows, by the stage where they end
+  std::optional<StageId> fetching_;                                  // a spare node's shard
+  NodeId fetching_node_;
   std::set<SequenceId> used_;                            // in any epoch
   std::map<StepId, std::vector<SequenceId>> in_flight_;  // of this epoch, with their frees
   std::set<SequenceId> resident_;                        // may still be in some stage's KV

@@ -67,7 +67,7 @@ Status FakeStage::check(const std::vector<FakeRow>& rows) const {
 Status FakeStage::truncate(const Truncation& truncation) {
   const auto found = kv_.find(truncation.sequence);
   const std::uint32_t held = found == kv_.end() ? 0 : found->second.next_position;
-  if (truncation.length >= held) {
+  if (truncation.length > held || held == 0) {
     return Error{ErrorCode::kInvalidArgument, fmt::format("sequence {} of {} rows is truncated to {}",
                                                           truncation.sequence.value, held, truncation.length)};
   }

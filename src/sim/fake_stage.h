@@ -45,9 +45,9 @@ class FakeStage {
   FakeStage(LayerRange range, const StageSettings& settings) : range_(range), settings_(settings) {}
 
   // Drops `frees` (unknown ones: nothing happens), then forks, then truncates, then computes the rows in place.
-  // kInvalidArgument: a row is not the next of its sequence, a truncation drops nothing, or a fork's source has too few
-  // positions or its new sequence is known. kResourceExhausted: no room for another sequence or cell. The rows were not
-  // computed then. With a fault none of this is checked.
+  // kInvalidArgument: a row is not the next of its sequence, a truncation keeps more than there is, or a fork's source
+  // has too few positions or its new sequence is known. kResourceExhausted: no room for another sequence or cell. The
+  // rows were not computed then. With a fault none of this is checked.
   Status compute(std::span<const SequenceId> frees, std::vector<FakeRow>& rows, StageFault fault = StageFault::kNone,
                  std::span<const Truncation> truncations = {}, std::span<const Fork> forks = {});
 

@@ -165,6 +165,26 @@ TEST(Simulation, SeedsThatFoundBugs) {
   }
 }
 
+// Goal: where stages stay, answers go on from what they have; new stages are refilled from journals, which may be too
+// short, and from tokens.
+TEST(Simulation, WhatStagesHaveIsNotComputedAgain) {
+  Report sum;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    Options options;
+    options.seed = seed;
+    const Report report = run(options);
+    ASSERT_THAT(report.violations, IsEmpty()) << replay(seed);
+    sum.sequences_resumed += report.sequences_resumed;
+    sum.replays += report.replays;
+    sum.replays_missing += report.replays_missing;
+    sum.shards_fetched += report.shards_fetched;
+  }
+  EXPECT_GT(sum.sequences_resumed, 60u);
+  EXPECT_GT(sum.replays, 100u);
+  EXPECT_GT(sum.replays_missing, 5u);
+  EXPECT_GT(sum.shards_fetched, 500u);
+}
+
 // Goal: what is kept of ended sequences serves others, also where phones come and go.
 TEST(Simulation, PrefixesAreFoundAgain) {
   Report sum;

@@ -44,7 +44,9 @@ class World {
   void act(const PublishPlan& action);
   void act(const LoadStage& action);
   void act(const DropStage& action);
+  void act(const FetchShard& action);
   void act(const SendStep& action);
+  void act(const Replay& action);
   void act(const AskDrafts& action);
   void act(const Emit& action);
   void act(const SetTimer& action);
@@ -53,9 +55,10 @@ class World {
   // Phones.
   void start(std::size_t phone);
   void kill(std::size_t phone, bool noticed);
+  void pause(std::size_t phone, bool paused);
   void load(std::size_t phone, const LoadStage& action);
   void arrive(std::size_t phone, FakeStep step);
-  void compute(std::size_t phone, std::size_t place, FakeStep step);
+  void compute(std::size_t phone, std::size_t place, StageId stage, FakeStep step);
   void see_plan(std::size_t phone, const PlannedPlan& plan);
 
   // A message from one end point to another: FIFO, and lost if either end dies or is dead.
@@ -157,6 +160,7 @@ void World::draw_phones() {
     phone.profile.memory_bytes_max = share + share * between(0, 50) / 100;
     phone.per_row_layer = Duration(between(20, 300));
     phone.per_step = Duration(between(100, 1500));
+    phone.journal_rows_max = chance(20) ? between(1, 60) : 100000;
     by_id_[phone.profile.node] = i;
     queue_.after(milliseconds(between(0, 2000)), [this, i] { start(i); });
   }
@@ -218,6 +222,13 @@ void World::draw_faults() {
     queue_.after(at, [this, phone, noticed] { kill(phone, noticed); });
     queue_.after(std::min(at + back, options_.faults_until + seconds(1)), [this, phone] { start(phone); });
   }
+  for (std::uint64_t i = chance(40) ? between(1, 4) : 0; i > 0; --i) {
+    const std::size_t phone = random_.below(phones_.size());
+    const Duration at = milliseconds(between(1000, until_ms));
+    queue_.after(at, [this, phone] { pause(phone, true); });
+    queue_.after(std::min(at + milliseconds(between(10, 20000)), options_.faults_until),
+                 [this, phone] { pause(phone, false); });
+  }
   for (std::uint64_t i = chance(30) ? between(1, kStepsLostMax) : 0; i > 0; --i) {
     queue_.after(milliseconds(between(3000, until_ms)), [this] { ++lose_steps_; });
   }
@@ -265,15 +276,66 @@ void World::act(const DropStage& action) {
   send(kCoordinator, phone + 1, [this, phone, action] { phones_[phone].stages.erase(action.stage); });
 }
 
+void World::act(const FetchShard& action) {
+  note(10, action.stage.value, action.range.first);
+  const std::size_t phone = phone_of(action.node);
+  say("{} is to keep the shard of {}", phones_[phone].profile.name, action.range.text());
+  send(kCoordinator, phone + 1, [this, phone, action] {
+    queue_.after(milliseconds(between(50, 2000)), [this, phone, action, life = phones_[phone].life] {
+      if (phones_[phone].life != life) return;
+      const bool fails = chance(5);
+      report_.shards_fetched += !fails;
+      send(phone + 1, kCoordinator, [this, action, fails] {
+        if (fails) {
+          tell(StageFailed{action.stage, ErrorCode::kResourceExhausted, "the flash is full"});
+        } else {
+          tell(ShardFetched{action.stage});
+        }
+      });
+    });
+  });
+}
+
 void World::act(const SendStep& action) {
   ++report_.steps;
   note(5, action.step.value, action.rows.size());
   say("step {} of epoch {}: {} rows, {} frees", action.step.value, action.epoch.value, action.rows.size(),
       action.frees.size());
-  FakeStep step{action.epoch, action.step, {}, action.rows, action.frees, action.forks, action.truncations};
+  FakeStep step{action.epoch, action.step,  action.ends_at, {},
+                action.rows,  action.frees, action.forks,   action.truncations};
   for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
   const std::size_t phone = phone_of(action.node);
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
+}
+
+// Rows that the journal has go on at once, past the queue of what is to be computed.
+void World::act(const Replay& action) {
+  ++report_.replays;
+  note(11, action.step.value, action.sequence.value);
+  say("step {} of epoch {}: rows {} to {} of sequence {} from the journal of stage {}", action.step.value,
+      action.epoch.value, action.first, action.first + action.count - 1, action.sequence.value, action.stage.value);
+  const std::size_t index = phone_of(action.node);
+  send(kCoordinator, index + 1, [this, index, action] {
+    Phone& phone = phones_[index];
+    const auto place = phone.place_in_plan();
+    if (action.epoch != phone.plan.epoch || !place) return;
+    const auto& journal = phone.stages.at(action.stage).journal;
+    const auto found = journal.find(action.sequence);
+    if (found == journal.end() || found->second.size() < action.first + action.count) {
+      ++report_.replays_missing;
+      send(index + 1, kCoordinator, [this, action] {
+        tell(StepFailed{action.epoch, action.step, ErrorCode::kNotFound, "not in the journal"});
+      });
+      return;
+    }
+    FakeStep step{action.epoch, action.step, action.ends_at, {}, {}, {}, {}, {}};
+    if (action.first == 0) step.frees = {action.sequence};
+    for (std::uint32_t i = action.first; i < action.first + action.count; ++i) {
+      step.rows.push_back({action.sequence, i, found->second[i]});
+    }
+    const std::size_t next = phone_of(phone.plan.stages.at(*place + 1).node);
+    send(index + 1, next + 1, [this, next, step = std::move(step)] { arrive(next, step); });
+  });
 }
 
 void World::act(const AskDrafts& action) {
@@ -335,7 +397,7 @@ void World::start(std::size_t index) {
     say("{} joins", phones_[index].profile.name);
     phones_[index].joined = true;
     phones_[index].joined_life = phones_[index].life;
-    tell(NodeJoined{phones_[index].profile});
+    tell(NodeJoined{phones_[index].profile, phones_[index].paused});
   });
 }
 
@@ -356,10 +418,17 @@ void World::kill(std::size_t index, bool noticed) {
   });
 }
 
+void World::pause(std::size_t index, bool paused) {
+  Phone& phone = phones_[index];
+  if (std::exchange(phone.paused, paused) == paused) return;
+  say("{} is {}", phone.profile.name, paused ? "paused" : "resumed");
+  if (phone.joined) tell(NodePaused{phone.profile.node, paused});
+}
+
 void World::load(std::size_t index, const LoadStage& action) {
   Phone& phone = phones_[index];
   phone.stages.erase(action.stage);
-  phone.stages.emplace(action.stage, Phone::Stage{FakeStage(action.range, limits_.settings), false});
+  phone.stages.emplace(action.stage, Phone::Stage{FakeStage(action.range, limits_.settings), false, {}});
   const bool fails = options_.faults && queue_.now() < Time(options_.faults_until) &&
                      phone.load_failures < kLoadFailuresMax && chance(5);
   phone.load_failures += fails;
@@ -401,14 +470,18 @@ void World::arrive(std::size_t index, FakeStep step) {
   const std::uint32_t layers = phone.plan.stages[*place].range.count();
   const Duration cost = phone.per_step + phone.per_row_layer * static_cast<std::int64_t>(layers * step.rows.size());
   phone.busy_until = std::max(phone.busy_until, queue_.now()) + cost;
-  queue_.at(phone.busy_until, [this, index, place = *place, life = phone.life, step = std::move(step)] {
-    if (phones_[index].life == life && phones_[index].plan.epoch == step.epoch) compute(index, place, step);
+  // What is in the queue when a new plan comes is computed still, but goes nowhere.
+  queue_.at(phone.busy_until, [this, index, place = *place, stage = phone.plan.stages[*place].stage, life = phone.life,
+                               step = std::move(step)] {
+    if (phones_[index].life == life) compute(index, place, stage, step);
   });
 }
 
-void World::compute(std::size_t index, std::size_t place, FakeStep step) {
+void World::compute(std::size_t index, std::size_t place, StageId stage, FakeStep step) {
   Phone& phone = phones_[index];
-  const auto found = phone.stages.find(phone.plan.stages[place].stage);
+  const bool stale = phone.plan.epoch != step.epoch;
+  const auto found = phone.stages.find(stage);
+  if (stale && found == phone.stages.end()) return;
   StageFault fault = StageFault::kNone;
   if (options_.stage_fault != StageFault::kNone && ++stage_steps_ >= options_.stage_fault_at) {
     fault = options_.stage_fault;
@@ -416,6 +489,10 @@ void World::compute(std::size_t index, std::size_t place, FakeStep step) {
   Status status = Error{ErrorCode::kUnavailable, "the stage is not loaded"};
   if (found != phone.stages.end() && found->second.ready) {
     status = found->second.fake.compute(step.frees, step.rows, fault, step.truncations, step.forks);
+  }
+  if (stale) {
+    if (status.ok()) phone.write_journal(found->second, step);
+    return;
   }
   if (!status.ok()) {
     ++report_.steps_failed;
@@ -436,7 +513,8 @@ void World::compute(std::size_t index, std::size_t place, FakeStep step) {
     say("step {} is lost behind {}", step.step.value, phone.profile.name);
     return;
   }
-  if (place + 1 == phone.plan.stages.size()) {
+  phone.write_journal(found->second, step);
+  if (place + 1 == phone.plan.stages.size() || stage == step.ends_at) {
     send(index + 1, kCoordinator, [this, step = std::move(step)] { step_came_back(step); });
     return;
   }
@@ -484,6 +562,8 @@ Report World::run() {
   report_.model_drafts_sent = scheduler_.snapshot().model_drafts_sent;
   report_.model_drafts_accepted = scheduler_.snapshot().model_drafts_accepted;
   report_.cached_tokens = scheduler_.snapshot().cached_tokens;
+  report_.sequences_resumed = scheduler_.snapshot().sequences_resumed;
+  report_.sequences_restarted = scheduler_.snapshot().sequences_restarted;
   report_.errors = checker_.errors();
   report_.simulated = queue_.now().time_since_epoch();
   return report_;
@@ -494,12 +574,13 @@ Report World::run() {
 std::string Report::text() const {
   return fmt::format(
       "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right ({} of {} of a draft "
-      "model), {} "
-      "cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept; {} events in "
-      "{:.1f} "
-      "s, hash {:016x}",
+      "model), {} cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept; {} "
+      "sequences resumed, {} restarted, {} replays, {} not in a journal, {} shards fetched; {} events in {:.1f} s, "
+      "hash "
+      "{:016x}",
       answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, model_drafts_accepted, model_drafts_sent,
-      cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, events,
+      cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, sequences_resumed,
+      sequences_restarted, replays, replays_missing, shards_fetched, events,
       std::chrono::duration<double>(simulated).count(), log_hash);
 }
 

@@ -56,6 +56,11 @@ struct Report {
   std::uint64_t steps_failed = 0;
   std::uint64_t stages_failed = 0;
   std::uint64_t stages_kept = 0;  // by a later plan
+  std::uint64_t sequences_resumed = 0;
+  std::uint64_t sequences_restarted = 0;
+  std::uint64_t replays = 0;
+  std::uint64_t replays_missing = 0;  // the journal had not all rows
+  std::uint64_t shards_fetched = 0;   // by spare phones
   Duration simulated{};
   std::string text() const;  // one line
 };

@@ -4,7 +4,7 @@ import socket
 import threading
 import unittest
 
-from shoal import HttpError, ShoalTestCase, model, wait_until
+from shoal import HttpError, ShoalTestCase, model, run, wait_until
 
 PROMPT = "Once upon a time there was a fisherman"
 
@@ -27,6 +27,80 @@ class Failover(ShoalTestCase):
                 shoal.wait_idle()
                 shoal.restart_node(victim)
                 shoal.wait_status(lambda status: all(n["state"] == "connected" for n in status["nodes"]), "the node back")
+
+    def resumed(self, shoal, before):
+        """How many answers went on where they were, and how many were computed again, since that status."""
+        status = shoal.status()
+        return tuple(status[name] - before[name] for name in ("sequences_resumed", "sequences_restarted"))
+
+    def test_a_spare_node_takes_its_place(self):
+        """kill -9 of the host of each stage in turn, with a spare node: answers go on from what the others still have."""
+        shoal = self.start(model(), nodes=3, context=1024, serve_args=["--kv-tokens", 4096])
+        shoal.add_node()
+        shoal.wait_status(lambda status: sum(n["state"] == "connected" for n in status["nodes"]) == 4, "the spare node")
+        prompts = [PROMPT, "The quick brown fox", "1, 2, 3,"]
+        expected = [shoal.complete(prompt, max_tokens=400) for prompt in prompts]
+        for place in (0, 1, 2):
+            with self.subTest(place=place):
+                before = shoal.status()
+                hosts = [stage["node_name"] for stage in before["plan"]["stages"]]
+                victim = next(node for node in shoal.nodes if node.name == hosts[place])
+                streams = [shoal.stream_completion(prompt, max_tokens=400) for prompt in prompts]
+                for stream in streams:
+                    stream.read_until(20)
+                victim.kill()
+                self.assertEqual([stream.finish() for stream in streams], expected)
+                after = [stage["node_name"] for stage in shoal.status()["plan"]["stages"]]
+                self.assertEqual([a == b for a, b in zip(hosts, after)], [i != place for i in range(3)])
+                self.assertEqual(self.resumed(shoal, before), (3, 0))
+                shoal.wait_idle()
+                shoal.restart_node(victim)
+                shoal.wait_status(lambda status: all(n["state"] == "connected" for n in status["nodes"]), "the node back")
+
+    def test_a_node_is_paused(self):
+        """`shoal node pause`: the node serves until a spare one has its layers, answers go on there; it is spare when resumed."""
+        shoal = self.start(model(), nodes=3, context=1024, serve_args=["--kv-tokens", 4096])
+        shoal.add_node(name="the-spare")
+        shoal.wait_status(lambda status: sum(n["state"] == "connected" for n in status["nodes"]) == 4, "the spare node")
+        prompts = [PROMPT, "The quick brown fox", "1, 2, 3,"]
+        expected = [shoal.complete(prompt, max_tokens=400) for prompt in prompts]
+        hosts = [stage["node_name"] for stage in shoal.status()["plan"]["stages"]]
+        before = shoal.status()
+        streams = [shoal.stream_completion(prompt, max_tokens=400) for prompt in prompts]
+        for stream in streams:
+            stream.read_until(20)
+        done = run("node", "pause", hosts[1], "--state", shoal.state)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, rf"\A{hosts[1]} \([0-9a-f]{{8}}\) is paused: it hosts nothing as soon as ")
+        self.assertEqual([stream.finish() for stream in streams], expected)
+        status = shoal.wait_status(lambda status: status["plan"]["stages"][1]["node_name"] == "the-spare", "its layers moved")
+        self.assertEqual([stage["node_name"] for stage in status["plan"]["stages"]], [hosts[0], "the-spare", hosts[2]])
+        self.assertEqual(self.resumed(shoal, before)[1], 0)
+        self.assertRegex(run("node", "list", "--state", shoal.state).stdout, rf"(?m)^{hosts[1]} .* paused ")
+        # No spare node is left: the plan is cut anew over the other two.
+        run("node", "pause", "the-spare", "--state", shoal.state)
+        shoal.wait_serving(stages=2)
+        self.assertEqual(shoal.complete(PROMPT, max_tokens=400), expected[0])
+        for name in (hosts[1], "the-spare"):
+            self.assertEqual(run("node", "resume", name, "--state", shoal.state).returncode, 0)
+        self.assertEqual([node["paused"] for node in shoal.status()["nodes"]], [False] * 4)
+
+    def test_beyond_the_journal(self):
+        """A journal that holds less than an answer: it is computed again from its tokens, and is the same."""
+        shoal = self.start(model(), nodes=0, nodes_min=2, context=1024)
+        for _ in range(2):
+            shoal.add_node("--journal", "8KiB")  # eight tokens of this model
+        shoal.wait_serving(stages=2)
+        shoal.add_node()
+        shoal.wait_status(lambda status: sum(n["state"] == "connected" for n in status["nodes"]) == 3, "the spare node")
+        expected = shoal.complete(PROMPT, max_tokens=400)
+        before = shoal.status()
+        last = before["plan"]["stages"][1]["node_name"]
+        stream = shoal.stream_completion(PROMPT, max_tokens=400)
+        stream.read_until(20)
+        next(node for node in shoal.nodes if node.name == last).kill()
+        self.assertEqual(stream.finish(), expected)
+        self.assertEqual(self.resumed(shoal, before)[1], 1)
 
     def test_all_die_and_come_back(self):
         """With no node left a stream waits, and goes on when the nodes are back."""
