@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "api/events_json.h"
 #include "api/response.h"
 #include "api/trace_json.h"
 #include "base/log.h"
@@ -171,6 +172,8 @@ asio::awaitable<void> Connection::run() {
       alive = co_await trace(*std::move(request), *window);
     } else if (std::holds_alternative<NetBenchRequest>(answer)) {
       alive = co_await net_bench(*std::move(request));
+    } else if (const EventsRequest* wanted = std::get_if<EventsRequest>(&answer)) {
+      alive = co_await events(*std::move(request), *wanted);
     } else {
       alive = co_await complete(*std::move(request), std::get<RequestKind>(answer));
     }
@@ -449,6 +452,35 @@ asio::awaitable<bool> Connection::net_bench(HttpRequest request) {
   measuring_ = false;
   HttpResponse response;
   response.body = net_bench_json(*measuring->bench);
+  const bool told = co_await respond(std::move(response), request.keep_alive);
+  co_await stop_watching();
+  co_return told && !stopped_;
+}
+
+// --- events ---
+
+// Answers at once where there is something to tell, or where the client knows a later event than there is (the store
+// was moved away): it is told so, and does not wait for what may never come.
+asio::awaitable<bool> Connection::events(HttpRequest request, EventsRequest wanted) {
+  coordinator::CompletionService& service = context_->service;
+  const coordinator::EventWatch watch = service.watch_events([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->wake();
+  });
+  start_watching();
+  const Time end = context_->clock.now() + wanted.wait;
+  Result<coordinator::EventPage> page = service.events(wanted.query);
+  for (Time now = context_->clock.now(); now < end && !stopped_; now = context_->clock.now()) {
+    if (!page.ok() || !page->events.empty() || page->newest < wanted.query.after.value_or(0)) break;
+    co_await wait_for_wake(end - now);
+    if (!stopped_) page = service.events(wanted.query);
+  }
+  if (stopped_) co_return false;
+  HttpResponse response;
+  if (page.ok()) {
+    response.body = events_json(*page);
+  } else {
+    response = to_response(to_api_error(page.error()));
+  }
   const bool told = co_await respond(std::move(response), request.keep_alive);
   co_await stop_watching();
   co_return told && !stopped_;

@@ -58,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<bool> complete(HttpRequest request, RequestKind kind);
   awaitable<bool> trace(HttpRequest request, TraceWindow window);
   awaitable<bool> net_bench(HttpRequest request);
+  awaitable<bool> events(HttpRequest request, EventsRequest wanted);
   awaitable<bool> stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
                          std::shared_ptr<Mailbox> mailbox);
   awaitable<bool> gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,

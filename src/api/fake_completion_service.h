@@ -79,6 +79,28 @@ class FakeCompletionService final : public coordinator::CompletionService {
     return {};
   }
   void cancel_net_bench() override { net_bench = nullptr; }
+  Result<coordinator::EventPage> events(const coordinator::EventQuery& query) override {
+    if (events_fail_with) return *events_fail_with;
+    queries.push_back(query);
+    coordinator::EventPage page{{}, told.size()};
+    for (const coordinator::Event& event : told) {
+      if (event.number > query.after.value_or(0) && page.events.size() < query.limit) page.events.push_back(event);
+    }
+    return page;
+  }
+  coordinator::EventWatch watch_events(std::function<void()> on_event) override {
+    auto watch = std::make_shared<const std::function<void()>>(std::move(on_event));
+    watches.push_back(watch);
+    return watch;
+  }
+  // The event is there, and whoever watches is told.
+  void tell(coordinator::Event event) {
+    event.number = told.size() + 1;
+    told.push_back(std::move(event));
+    for (const auto& weak : watches) {
+      if (const auto watch = weak.lock()) (*watch)();
+    }
+  }
   Result<coordinator::JoinTokenGrant> create_token(std::chrono::seconds lifetime) override {
     return coordinator::JoinTokenGrant{"shoal://127.0.0.1:7420/join?c=x&s=y", lifetime.count()};
   }
@@ -108,6 +130,10 @@ class FakeCompletionService final : public coordinator::CompletionService {
   bool tracing = false;
   coordinator::Trace trace;
   std::function<void(coordinator::NetBench)> net_bench;  // of who waits for it
+  std::vector<coordinator::Event> told;
+  std::vector<coordinator::EventQuery> queries;
+  std::vector<std::weak_ptr<const std::function<void()>>> watches;
+  std::optional<Error> events_fail_with;
 
  private:
   ByteVocabulary vocabulary_;

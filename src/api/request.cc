@@ -1,7 +1,6 @@
 #include "api/request.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -393,29 +392,6 @@ ApiResult<std::chrono::seconds> parse_token_request(std::string_view body) {
     }
   }
   return std::chrono::seconds(lifetime_s);
-}
-
-ApiResult<TraceWindow> parse_trace_request(std::string_view target) {
-  target = target.substr(0, target.find('#'));
-  const std::size_t mark = target.find('?');
-  std::string_view query = mark == std::string_view::npos ? "" : target.substr(mark + 1);
-  TraceWindow window;
-  while (!query.empty()) {
-    const std::string_view field = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(field.size() + 1, query.size()));
-    constexpr std::string_view kSeconds = "seconds=";
-    if (!field.starts_with(kSeconds)) continue;
-    const std::string_view text = field.substr(kSeconds.size());
-    std::int64_t seconds = 0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (failure != std::errc() || end != text.data() + text.size() || seconds < 1 ||
-        seconds > coordinator::kTraceWindowMax.count()) {
-      return bad("seconds",
-                 fmt::format("seconds must be a whole number from 1 to {}", coordinator::kTraceWindowMax.count()));
-    }
-    window.length = std::chrono::seconds(seconds);
-  }
-  return window;
 }
 
 }  // namespace shoal::api

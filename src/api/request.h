@@ -47,11 +47,4 @@ ApiResult<coordinator::CompletionRequest> prepare_request(const ApiRequest& requ
 // Body of POST /shoal/v1/tokens: {"ttl_seconds": n}; an empty body or no such field: 600.
 ApiResult<std::chrono::seconds> parse_token_request(std::string_view body);
 
-// GET /shoal/v1/trace: for how long steps are recorded.
-struct TraceWindow {
-  std::chrono::seconds length{10};
-};
-// From the query of the target: "seconds=n", 1 .. kTraceWindowMax. Other fields are ignored.
-ApiResult<TraceWindow> parse_trace_request(std::string_view target);
-
 }  // namespace shoal::api

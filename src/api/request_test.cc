@@ -229,23 +229,5 @@ TEST(ParseTokenRequest, HasLimits) {
   }
 }
 
-TEST(TraceRequest, WindowIsOneSecondToAMinute) {
-  const auto seconds = [](std::string_view target) {
-    return std::get<TraceWindow>(parse_trace_request(target)).length.count();
-  };
-  EXPECT_EQ(seconds("/shoal/v1/trace"), 10);
-  EXPECT_EQ(seconds("/shoal/v1/trace?"), 10);
-  EXPECT_EQ(seconds("/shoal/v1/trace?seconds=1"), 1);
-  EXPECT_EQ(seconds("/shoal/v1/trace?x=&seconds=60&y#seconds=0"), 60);
-  for (const std::string value :
-       {"", "0", "61", "-1", "+5", "1.5", "5s", " 5", "0x5", "99999999999999999999999", "%35", "ÿ"}) {
-    const auto refused = parse_trace_request("/shoal/v1/trace?seconds=" + value);
-    ASSERT_TRUE(std::holds_alternative<ApiError>(refused)) << value;
-    EXPECT_EQ(std::get<ApiError>(refused).status, 400u);
-    EXPECT_EQ(std::get<ApiError>(refused).param, "seconds");
-    EXPECT_NE(std::get<ApiError>(refused).message.find("from 1 to 60"), std::string::npos);
-  }
-}
-
 }  // namespace
 }  // namespace shoal::api

@@ -86,7 +86,7 @@ HttpResponse change_node(CompletionService& service, const HttpRequest&, std::st
              : +[](const NodeId& node) { return paused_json(node, false); });
 }
 
-enum class Work { kCompletion, kTrace, kNetBench };
+enum class Work { kCompletion, kTrace, kNetBench, kEvents };
 
 struct Route {
   std::string_view method;
@@ -104,6 +104,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", nullptr, Access::kClient, RequestKind::kChat},
     {"POST", "/v1/completions", nullptr, Access::kClient, RequestKind::kText},
     {"GET", "/shoal/v1/status", cluster_status, Access::kAdmin},
+    {"GET", "/shoal/v1/events", nullptr, Access::kAdmin, RequestKind::kText, Work::kEvents},
     {"GET", "/shoal/v1/trace", nullptr, Access::kAdmin, RequestKind::kText, Work::kTrace},
     {"POST", "/shoal/v1/bench/net", nullptr, Access::kAdmin, RequestKind::kText, Work::kNetBench},
     {"POST", "/shoal/v1/tokens", create_token, Access::kAdmin},
@@ -178,6 +179,12 @@ std::optional<ApiError> refusal(Access access, const HttpRequest& request, const
       "authentication_error", "invalid_api_key");
 }
 
+template <typename T>
+Routed routed(const ApiResult<T>& parsed) {
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return to_response(*error);
+  return std::get<T>(parsed);
+}
+
 struct Resolved {
   const Route* route = nullptr;
   std::string path;
@@ -236,11 +243,8 @@ Routed route(const HttpRequest& request, const ServerConfig& config, CompletionS
   if (HttpResponse* refused = std::get_if<HttpResponse>(&resolved)) return std::move(*refused);
   const Resolved& found = std::get<Resolved>(resolved);
   if (found.route->work == Work::kNetBench) return NetBenchRequest{};
-  if (found.route->work == Work::kTrace) {
-    const ApiResult<TraceWindow> window = parse_trace_request(request.target);
-    if (const ApiError* error = std::get_if<ApiError>(&window)) return to_response(*error);
-    return std::get<TraceWindow>(window);
-  }
+  if (found.route->work == Work::kTrace) return routed(parse_trace_request(request.target));
+  if (found.route->work == Work::kEvents) return routed(parse_events_request(request.target));
   if (found.route->answer == nullptr) return found.route->kind;
   return found.route->answer(service, request, std::string_view(found.path).substr(found.route->path.size()));
 }

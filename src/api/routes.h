@@ -1,5 +1,5 @@
 // Which path answers what, and who may ask. No I/O: a request in, a response out, or the news that the request is a
-// completion, a trace or a measuring of links (which connection.cc runs). On the io thread.
+// completion, a trace, a measuring of links or a look at the events (which connection.cc runs). On the io thread.
 #pragma once
 
 #include <optional>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/error.h"
+#include "api/query.h"
 #include "api/request.h"
 #include "api/server.h"
 #include "coordinator/completions.h"
@@ -39,7 +40,7 @@ std::optional<HttpResponse> refuse_early(const HttpRequest& request, const Serve
 
 // What a request gets: an answer, or that connection.cc does the work and answers then.
 struct NetBenchRequest {};
-using Routed = std::variant<HttpResponse, RequestKind, TraceWindow, NetBenchRequest>;
+using Routed = std::variant<HttpResponse, RequestKind, TraceWindow, NetBenchRequest, EventsRequest>;
 Routed route(const HttpRequest& request, const ServerConfig& config, coordinator::CompletionService& service);
 
 // Whether both are the same, in a time that does not depend on where they differ.

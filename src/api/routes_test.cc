@@ -274,5 +274,87 @@ TEST_F(HttpServer, AMeasuringEndsWithItsClientAndWithTheServer) {
   }
 }
 
+coordinator::Event event(std::string text) {
+  coordinator::Event event;
+  event.text = std::move(text);
+  return event;
+}
+
+TEST_F(HttpServer, TellsEvents) {
+  start();
+  const NodeId phone{Sha256::of(as_bytes("phone"))};
+  on_io([&] {
+    service_.tell({.unix_ms = 1'800'000'000'123,
+                   .kind = coordinator::EventKind::kStageReady,
+                   .node = phone,
+                   .node_name = "p\xff",
+                   .text = "stage ready after 1.4 s",
+                   .duration_ms = 1400,
+                   .epoch = Epoch{8},
+                   .times = 2});
+    service_.tell(event("plan"));
+  });
+  Client c = client();
+  EXPECT_EQ(c.ask("GET", "/shoal/v1/events").status, 401u);
+  EXPECT_EQ(c.ask("POST", "/shoal/v1/events", "", kAdmin).status, 405u);
+  const Answer answer = c.ask("GET", "/shoal/v1/events", "", kAdmin);
+  ASSERT_EQ(answer.status, 200u);
+  EXPECT_EQ(answer.json(), Json::parse(R"({"events": [{"number": 1, "unix_ms": 1800000000123, "kind": "stage_ready",
+      "node": ")" + phone.hex() + R"(", "node_name": "p\ufffd", "text": "stage ready after 1.4 s", "duration_ms": 1400,
+      "epoch": 8, "times": 2},
+      {"number": 2, "unix_ms": 0, "kind": "coordinator_started", "node": null, "node_name": null, "text": "plan",
+      "duration_ms": null, "epoch": null, "times": 1}], "newest": 2})"));
+  const Answer page = c.ask("GET", "/shoal/v1/events?after=1&limit=7&since_s=60", "", kAdmin);
+  EXPECT_EQ(page.json()["events"].size(), 1u);
+  const auto query = on_io([&] { return service_.queries.back(); });
+  EXPECT_EQ(query.limit, 7u);
+  EXPECT_EQ(query.since, std::chrono::seconds(60));
+  EXPECT_EQ(c.ask("GET", "/shoal/v1/events?limit=0", "", kAdmin).json()["error"]["param"], "limit");
+  on_io([&] { service_.events_fail_with = Error{ErrorCode::kCorrupt, "cannot read the events: malformed"}; });
+  const Answer failed = c.ask("GET", "/shoal/v1/events", "", kAdmin);
+  EXPECT_EQ(failed.status, 500u);
+  EXPECT_THAT(failed.body, HasSubstr("malformed"));
+}
+
+// Goal: who waits gets the next event when it happens, or nothing when its time is over, and holds up nobody.
+TEST_F(HttpServer, WaitsForTheNextEvent) {
+  start();
+  on_io([&] { service_.tell(event("first")); });
+  Client c = client();
+  EXPECT_EQ(c.ask("GET", "/shoal/v1/events?after=0&wait_s=60", "", kAdmin).json()["events"].size(), 1u)
+      << "there is one: no wait";
+  const Answer later = c.ask("GET", "/shoal/v1/events?after=5&wait_s=60", "", kAdmin);
+  EXPECT_EQ(later.json()["newest"], 1) << "a client that knows more than there is does not wait for ever";
+
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(c.ask("GET", "/shoal/v1/events?after=1&wait_s=1", "", kAdmin).json()["events"].empty());
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+
+  const std::size_t asked = on_io([&] { return service_.queries.size(); });
+  c.send(Client::request("GET", "/shoal/v1/events?after=1&wait_s=60", "", kAdmin));
+  ASSERT_TRUE(eventually([&] { return service_.queries.size() > asked; }));
+  EXPECT_EQ(client().ask("GET", "/health").status, 200u);
+  on_io([&] { service_.tell(event("second")); });
+  const Answer woken = c.read_answer();
+  EXPECT_EQ(woken.json()["events"][0]["text"], "second");
+  EXPECT_EQ(c.ask("GET", "/health").status, 200u) << "the connection goes on";
+}
+
+TEST_F(HttpServer, AWaitForEventsEndsWithItsClientAndWithTheServer) {
+  start();
+  for (const bool client_leaves : {true, false}) {
+    Client c = client();
+    c.send(Client::request("GET", "/shoal/v1/events?after=0&wait_s=60", "", kAdmin));
+    const auto watched = [&] { return !service_.watches.empty() && !service_.watches.back().expired(); };
+    ASSERT_TRUE(eventually(watched));
+    if (client_leaves) {
+      c.close();
+    } else {
+      on_io([&] { server_.reset(); });
+    }
+    EXPECT_TRUE(eventually([&] { return !watched(); }));
+  }
+}
+
 }  // namespace
 }  // namespace shoal::api::test

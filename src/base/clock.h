@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace shoal {
 
@@ -18,8 +19,9 @@ using Time = ShoalEpoch::time_point;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Time now() const = 0;                   // monotonic
-  virtual std::int64_t unix_seconds() const = 0;  // wall clock, for what outlives the process
+  virtual Time now() const = 0;                                           // monotonic
+  virtual std::int64_t unix_seconds() const = 0;                          // wall clock, for what outlives the process
+  virtual std::int64_t unix_ms() const { return unix_seconds() * 1000; }  // the same, finer where the clock is
 };
 
 class SystemClock final : public Clock {
@@ -29,6 +31,10 @@ class SystemClock final : public Clock {
   }
   std::int64_t unix_seconds() const override {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+  }
+  std::int64_t unix_ms() const override {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();
   }
 };

@@ -1,5 +1,5 @@
-// The HTTP client of `shoal status`, `trace`, `bench`, `chat`, `token` and `node`: speaks to a coordinator's API.
-// Blocking, one request at a time.
+// The HTTP client of `shoal status`, `events`, `trace`, `bench`, `chat`, `token` and `node`: speaks to a coordinator's
+// API. Blocking, one request at a time.
 #pragma once
 
 #include <filesystem>

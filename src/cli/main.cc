@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   shoal::cli::add_token(app, context);
   shoal::cli::add_node(app, context);
   shoal::cli::add_status(app, context);
+  shoal::cli::add_events(app, context);
   shoal::cli::add_trace(app, context);
   shoal::cli::add_bench(app, context);
   shoal::cli::add_chat(app, context);

@@ -22,6 +22,7 @@ void add_join(CLI::App& app, Context& context);
 void add_token(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
+void add_events(CLI::App& app, Context& context);
 void add_trace(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_chat(CLI::App& app, Context& context);

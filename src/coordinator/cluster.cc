@@ -80,7 +80,6 @@ Status Cluster::revoke(const NodeId& id) {
   for (auto& [key, link] : other_links_) {
     if (link->peer() == id) link->reject(why);
   }
-  log_info("node {} ({}) is revoked", gone.known.name, id.short_hex());
   if (!gone.link) return {};
   gone.link->reject(why);
   handlers_.on_lost(id, why);
@@ -119,7 +118,7 @@ void Cluster::pair(const std::shared_ptr<net::Link>& link, const wire::JoinReque
     return link->reject(status.error());
   }
   members_[link->peer()].known = {link->peer(), request.name, now, now};
-  log_info("{} ({}) is paired as node {}", request.name, link->remote_address(), link->peer().short_hex());
+  if (handlers_.on_paired) handlers_.on_paired(link->peer(), request.name, link->remote_address());
   link->send(wire::JoinAccepted{name_});  // the node closes the link when it has stored the pairing
 }
 
@@ -150,12 +149,10 @@ void Cluster::open_control(std::shared_ptr<net::Link> link, wire::Hello hello) {
     lost.hello.reset();
     lost.known.seen_unix_seconds = clock_.unix_seconds();
     seen();
-    log_info("node {} is gone: {}", lost.known.name, error.message);
     handlers_.on_lost(id, error);
   };
   link->start(std::move(handlers));
   link->send(wire::Welcome{kTelemetryIntervalMs, name_});
-  log_info("node {} ({}) is here with {}", hello.name, link->remote_address(), format_size(hello.memory_bytes_max));
   handlers_.on_joined(id, hello);
 }
 

@@ -26,6 +26,7 @@ class Cluster {
     std::function<void(const NodeId&, const Error&)> on_lost;
     std::function<void(const NodeId&, wire::Frame)> on_frame;  // control frames that are not handled here
     net::ReadPiece read_piece;
+    std::function<void(const NodeId&, const std::string& name, const std::string& address)> on_paired;  // may be none
   };
   struct Member {
     KnownNode known;

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/stage_spec.h"
+#include "coordinator/event.h"
 #include "coordinator/net_bench.h"
 #include "coordinator/status.h"
 #include "coordinator/trace.h"
@@ -109,6 +110,9 @@ class CompletionService {
   // cancelled. kAlreadyExists: links are being measured.
   virtual Status start_net_bench(std::function<void(NetBench)> done) = 0;
   virtual void cancel_net_bench() = 0;  // only by who started it
+  // What happened to the shoal (event.h).
+  virtual Result<EventPage> events(const EventQuery& query) = 0;
+  virtual EventWatch watch_events(std::function<void()> on_event) = 0;
   // A single-use join token. kInvalidArgument: a lifetime outside 1 s .. 30 days.
   virtual Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) = 0;
   // Forgets a paired node's key and cuts its links at once; what it computed others compute again. kNotFound: no such

@@ -76,6 +76,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::create(boost::asio::io_context
   options.limits.draft_model = options.drafts != nullptr;
   std::unique_ptr<Coordinator> coordinator(new Coordinator(io, clock, transport, store, model, std::move(options)));
   SHOAL_RETURN_IF_ERROR(coordinator->cluster_.listen(coordinator->options_.cluster));
+  coordinator->story_.started(coordinator->model_name(), coordinator->cluster_.members().size());
   return coordinator;
 }
 
@@ -85,9 +86,15 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
       transport_(transport),
       model_(model),
       options_(std::move(options)),
+      event_log_(io, clock, store),
+      story_(event_log_, clock),
       cluster_(transport, store, clock, options_.name,
-               {[this](const NodeId& id, const wire::Hello& hello) { kernels_.join(id, hello.kernel_family); },
-                [this](const NodeId& id, const Error&) {
+               {[this](const NodeId& id, const wire::Hello& hello) {
+                  story_.connected(id, hello.name, hello.memory_bytes_max, cluster_.find(id)->link->remote_address());
+                  kernels_.join(id, hello.kernel_family);
+                },
+                [this](const NodeId& id, const Error& why) {
+                  story_.lost(id, why);
                   kernels_.leave(id);
                   link_bench_.on_lost(id);
                   if (fetch_.node == id) fetch_ = {};
@@ -96,6 +103,9 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                 [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
                 [this](const Digest& sha256, std::uint64_t offset, std::uint32_t length) {
                   return model_.read_piece(sha256, offset, length);
+                },
+                [this](const NodeId& id, const std::string& name, const std::string& address) {
+                  story_.paired(id, name, address);
                 }}),
       link_bench_(io, clock, cluster_),
       kernels_(io, store, options_.limits.settings.exact, model::weight_types(model.manifest()),
@@ -108,6 +118,7 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
 
 Coordinator::~Coordinator() {
   *alive_ = false;
+  story_.stopped(answers_.size());
   // Answers that are still running end with a word, never silently cut.
   for (auto& [request, answer] : std::exchange(answers_, {})) answer->end(FinishReason::kCancelled, 0, clock_.now());
 }
@@ -121,7 +132,9 @@ void Coordinator::feed(sched::Event event) {
   while (!events_.empty()) {
     sched::Event next = std::move(events_.front());
     events_.pop_front();
-    for (auto& action : scheduler_.on(next, clock_.now())) execute(std::move(action));
+    auto actions = scheduler_.on(next, clock_.now());
+    if (EventStory::concerns(next, actions)) story_.scheduled(next, actions, scheduler_.snapshot());
+    for (auto& action : actions) execute(std::move(action));
   }
   feeding_ = false;
 }
@@ -181,7 +194,7 @@ void Coordinator::publish(const sched::PublishPlan& action) {
   }
   stages_ = std::move(kept);
   if (tracer_.recording()) tracer_.add_plan(traced_plan());
-  log_info("plan {}: {}", plan_.epoch.value, plan_.explanation);
+  log_debug("plan {}: {}", plan_.epoch.value, plan_.explanation);
   cluster_.allow_relay_between(std::move(nodes));
   cluster_.send_to_all(plan);
 }
@@ -217,7 +230,10 @@ wire::LoadStage Coordinator::load_order(const NodeId& node, StageId stage, Layer
 
 void Coordinator::load_stage(const sched::LoadStage& action) {
   auto layout = model_.layout(action.range);
-  if (!layout.ok()) return feed(sched::StageFailed{action.stage, layout.error().code, layout.error().message});
+  if (!layout.ok()) {
+    story_.stage_failed(action.node, action.stage, action.range, layout.error().message);
+    return feed(sched::StageFailed{action.stage, layout.error().code, layout.error().message});
+  }
   StageRecord& record = stages_[action.stage];  // new where it is loaded before its plan
   record.node = action.node;
   record.range = action.range;
@@ -324,7 +340,7 @@ void Coordinator::emit(sched::Emit action) {
   auto answer = std::move(found->second);
   answers_.erase(found);
   if (action.kind == sched::EmitKind::kEnd) return answer->end(action.reason, action.cached_tokens, clock_.now());
-  log_warning("request {}: {}", action.request, action.error.message);
+  story_.sequence_failed(action.request, action.error);
   answer->fail(std::move(action.error));
 }
 
@@ -361,7 +377,7 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
   if (const auto* result = std::get_if<wire::StepResult>(&message)) {
     on_result(node, *result, frame.raw);
   } else if (const auto* failed = std::get_if<wire::StepFailed>(&message)) {
-    log_warning("step {} failed on {}: {}", failed->step.value, node_name(node), failed->message);
+    if (failed->epoch == plan_.epoch && steps_.contains(failed->step)) story_.step_failed(node, failed->message);
     feed(sched::StepFailed{failed->epoch, failed->step, failed->code, failed->message});
   } else if (const auto* ready = std::get_if<wire::StageReady>(&message)) {
     on_stage_ready(node, *ready);
@@ -376,7 +392,7 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
     if (record == nullptr) return on_fetch_failed(node, *stage_failed);
     record->state = StageState::kFailed;
     record->error = stage_failed->message;
-    log_error("{} could not load layers {}: {}", node_name(node), record->range.text(), stage_failed->message);
+    story_.stage_failed(node, stage_failed->stage, record->range, stage_failed->message);
     feed(sched::StageFailed{stage_failed->stage, stage_failed->code, stage_failed->message});
   } else if (const auto* report = std::get_if<wire::LinkReport>(&message)) {
     if (own_stage(node, report->from_stage)) on_link_report(*report);
@@ -401,8 +417,9 @@ void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& rea
     record->exactness = {false, "not exact: " + why};
   }
   add_held(node, record->range);
-  log_info("{}: layers {} ready, {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
-           record->exactness.reason);
+  log_debug("{}: layers {} take {} ({})", node_name(node), record->range.text(), format_size(ready.memory.total()),
+            record->exactness.reason);
+  story_.stage_ready(ready.stage, ready.fetched_bytes);
   feed(sched::StageReady{ready.stage});
   begin_activations();
 }
@@ -442,8 +459,10 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
   if (logits.ok() && logits->size() != wanted) {
     logits = Error{ErrorCode::kCorrupt, "the last stage answered for another number of rows"};
   }
-  if (!logits.ok())
+  if (!logits.ok()) {
+    story_.step_failed(node, logits.error().message);
     return feed(sched::StepFailed{result.epoch, result.step, logits.error().code, logits.error().message});
+  }
   const auto is_newest = [&](std::size_t i) {
     const auto answer = answers_.find(rows[i].request);  // none: cancelled while the step was on its way
     return answer != answers_.end() && answer->second->is_newest(rows[i].position, rows[i].token);
@@ -513,7 +532,10 @@ Status Coordinator::pause_node(const NodeId& id, bool paused) {
 }
 
 Status Coordinator::revoke_node(const NodeId& id) {
-  SHOAL_RETURN_IF_ERROR(cluster_.revoke(id));
+  story_.revoking(id, node_name(id));
+  const Status revoked = cluster_.revoke(id);
+  story_.revoked(id, revoked.ok());
+  SHOAL_RETURN_IF_ERROR(revoked);
   held_.erase(id);
   if (std::any_of(plan_.stages.begin(), plan_.stages.end(), [&](const auto& stage) { return stage.node == id; }))
     withdraw_plan();

@@ -17,6 +17,8 @@
 #include "coordinator/cluster.h"
 #include "coordinator/completions.h"
 #include "coordinator/draft_source.h"
+#include "coordinator/event_story.h"
+#include "coordinator/events.h"
 #include "coordinator/kernel_choice.h"
 #include "coordinator/link_bench.h"
 #include "coordinator/model_source.h"
@@ -55,6 +57,8 @@ class Coordinator final : public CompletionService {
   Trace stop_trace() override { return tracer_.stop(clock_.now()); }
   Status start_net_bench(std::function<void(NetBench)> done) override;
   void cancel_net_bench() override;
+  Result<EventPage> events(const EventQuery& query) override { return event_log_.read(query); }
+  EventWatch watch_events(std::function<void()> on_event) override { return event_log_.watch(std::move(on_event)); }
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
   Status pause_node(const NodeId& id, bool paused) override;
@@ -126,6 +130,8 @@ class Coordinator final : public CompletionService {
   net::Transport& transport_;
   ModelSource& model_;
   CoordinatorOptions options_;
+  EventLog event_log_;
+  EventStory story_;
   Cluster cluster_;
   LinkBench link_bench_;
   Epoch links_measured_;  // whose data links were measured to choose activations

@@ -13,6 +13,8 @@ namespace shoal::coordinator {
 namespace {
 
 using test::ScriptedNode;
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 struct Heard final : CompletionSink {
@@ -374,6 +376,69 @@ TEST_F(CoordinatorTest, ATraceHasTheStepsOfItsTime) {
   EXPECT_TRUE(step.clocks_known);
   EXPECT_GT(step.link_back, kLater * 3 / 4) << "half of it if links were told apart by nothing";
   EXPECT_TRUE(coordinator_->start_trace().ok()) << "the next one";
+}
+
+// Goal: the life of a shoal, and a death, are events that are there after the coordinator's end.
+TEST_F(CoordinatorTest, WhatHappensIsToldAsEvents) {
+  const auto kinds = [&](const EventPage& page) {
+    std::vector<std::string_view> names;
+    for (const Event& event : page.events) names.push_back(to_string(event.kind));
+    return names;
+  };
+  int calls = 0;
+  const auto watch = coordinator_->watch_events([&] { ++calls; });
+  serve();
+  auto heard = submit(10);
+  const auto sent = step(0);
+  a_.send(wire::StepFailed{sent.epoch, sent.step, stage_, ErrorCode::kResourceExhausted, "out of memory"});
+  a_.send(wire::StepFailed{sent.epoch, sent.step, stage_, ErrorCode::kResourceExhausted, "stale by then"});
+  (void)step(1);
+  a_.link->close();
+  ASSERT_TRUE(run_until([&] { return coordinator_->status().state == ClusterState::kNoPlan; }));
+  const EventPage page = coordinator_->events({}).value();
+  EXPECT_EQ(kinds(page), (std::vector<std::string_view>{"coordinator_started", "node_paired", "node_connected",
+                                                        "plan_made", "stage_ready", "plan_serving", "step_failed",
+                                                        "plan_restarted", "node_lost", "plan_none"}));
+  EXPECT_EQ(calls, static_cast<int>(page.events.size()) - 1) << "started before anybody watched";
+  EXPECT_EQ(page.events[2].node, a_.id());
+  EXPECT_EQ(page.events[2].node_name, "scripted");
+  EXPECT_EQ(page.events[4].epoch, Epoch{1});
+  EXPECT_TRUE(page.events[4].duration_ms && page.events[5].duration_ms);
+  EXPECT_EQ(page.events[6].text, "a step failed: out of memory");
+  EXPECT_THAT(page.events[9].text, AllOf(HasSubstr("no node is there"), HasSubstr("1 answer waits")));
+
+  ASSERT_TRUE(coordinator_->revoke_node(a_.id()).ok());
+  coordinator_.reset();
+  SetUp();
+  const EventPage later = coordinator_->events({.after = page.newest}).value();
+  EXPECT_EQ(kinds(later),
+            (std::vector<std::string_view>{"node_revoked", "coordinator_stopped", "coordinator_started"}));
+  EXPECT_THAT(later.events[1].text, HasSubstr("1 answer cut short"));
+  EXPECT_EQ(coordinator_->events({.limit = 13}).value().events.front(), page.events.front());
+}
+
+TEST_F(CoordinatorTest, AnAnswerThatEndsWithAnErrorIsAnEvent) {
+  serve();
+  auto heard = submit(1);
+  std::size_t answered = 0;
+  ASSERT_TRUE(run_until([&] {
+    if (const auto newest = a_.all<wire::LoadStage>().back().stage; newest != stage_) {
+      stage_ = newest;  // after two failures the stage is loaded anew
+      a_.send(wire::StageReady{stage_, {}, {}, 5u << 10});
+    }
+    for (; answered < a_.all<wire::Step>().size(); ++answered) {
+      const auto failed = a_.all<wire::Step>()[answered];
+      if (failed.rows.empty()) continue;
+      a_.send(wire::StepFailed{failed.epoch, failed.step, stage_, ErrorCode::kResourceExhausted, "out of memory"});
+    }
+    return heard->ended();
+  }));
+  std::vector<std::string> texts;
+  const EventPage page = coordinator_->events({}).value();
+  for (const Event& event : page.events) texts.push_back(event.text);
+  EXPECT_THAT(texts, Contains(HasSubstr("5.00 KiB fetched")));
+  EXPECT_THAT(texts, Contains(AllOf(HasSubstr("answer 1 ended with an error (resource_exhausted): "),
+                                    HasSubstr("out of memory"))));
 }
 
 TEST_F(CoordinatorTest, TokensLiveBetweenASecondAndThirtyDays) {

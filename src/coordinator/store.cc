@@ -1,5 +1,6 @@
 #include "coordinator/store.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -22,6 +23,11 @@ constexpr const char* kMigrations[] = {
 )sql",
     R"sql(
   ALTER TABLE node ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+)sql",
+    R"sql(
+  CREATE TABLE event (number INTEGER PRIMARY KEY, unix_ms INTEGER NOT NULL, kind TEXT NOT NULL, node BLOB,
+                      node_name TEXT NOT NULL, text TEXT NOT NULL, duration_ms INTEGER, epoch INTEGER,
+                      times INTEGER NOT NULL) STRICT;
 )sql",
 };
 constexpr std::int64_t kSchemaVersion = std::size(kMigrations);
@@ -61,6 +67,13 @@ class Statement {
     return *this;
   }
 
+  template <typename T>
+  Statement& bind(const std::optional<T>& value) {
+    if (value) return bind(*value);
+    ++bound_;  // unbound is NULL
+    return *this;
+  }
+
   // True while there is a row.
   Result<bool> step(std::string_view doing) {
     int code = statement_ == nullptr ? SQLITE_ERROR : sqlite3_step(statement_);
@@ -87,6 +100,32 @@ class Statement {
   sqlite3_stmt* statement_ = nullptr;
   int bound_ = 0;
 };
+
+constexpr std::int64_t kEventNumberMax = std::int64_t{1} << 53;  // what JSON readers take exactly
+
+// nullopt: nothing that we have written.
+std::optional<Event> read_event(Statement& row) {
+  Event event;
+  const auto kind = parse_event_kind(as_text(row.blob(2)));
+  const std::int64_t times = row.integer(8);
+  if (!kind || row.blob(5).size() > kEventTextBytesMax || row.blob(4).size() > kEventTextBytesMax || times < 1 ||
+      times > UINT32_MAX)
+    return std::nullopt;
+  if (!row.is_null(3)) {
+    const auto node = Digest::from_bytes(row.blob(3));
+    if (!node.ok()) return std::nullopt;
+    event.node = NodeId{*node};
+  }
+  event.number = static_cast<std::uint64_t>(row.integer(0));
+  event.unix_ms = row.integer(1);
+  event.kind = *kind;
+  event.node_name = row.text(4);
+  event.text = row.text(5);
+  if (!row.is_null(6)) event.duration_ms = row.integer(6);
+  if (!row.is_null(7)) event.epoch = Epoch{static_cast<std::uint64_t>(row.integer(7))};
+  event.times = static_cast<std::uint32_t>(times);
+  return event;
+}
 
 }  // namespace
 
@@ -129,6 +168,15 @@ Status Store::migrate() {
     if (!ok) return database_error(database_, "make its tables");
   }
   return {};
+}
+
+// All of `work` or nothing of it.
+Status Store::in_transaction(std::string_view doing, const std::function<Status()>& work) {
+  SHOAL_RETURN_IF_ERROR(Statement(database_, "BEGIN IMMEDIATE").run(doing));
+  auto status = work();
+  if (status.ok()) status = Statement(database_, "COMMIT").run(doing);
+  if (!status.ok()) (void)Statement(database_, "ROLLBACK").run(doing);
+  return status;
 }
 
 Result<std::vector<KnownNode>> Store::nodes() {
@@ -187,8 +235,7 @@ Status Store::redeem_token(ByteSpan secret, const NodeId& node, const std::strin
     if (is_paired && as_text(select.blob(1)) == as_text(node.key.bytes)) return {};
     return Error{ErrorCode::kUnauthenticated, fmt::format("this join link was already used; {}", kAdvice)};
   }
-  SHOAL_RETURN_IF_ERROR(Statement(database_, "BEGIN IMMEDIATE").run("begin to pair"));
-  auto pair = [&]() -> Status {
+  return in_transaction("pair", [&]() -> Status {
     SHOAL_RETURN_IF_ERROR(Statement(database_, "UPDATE join_token SET used_by = ?2 WHERE secret_hash = ?1")
                               .bind(hash.bytes)
                               .bind(node.key.bytes)
@@ -200,11 +247,7 @@ Status Store::redeem_token(ByteSpan secret, const NodeId& node, const std::strin
         .bind(name)
         .bind(now)
         .run("remember a node");
-  };
-  auto status = pair();
-  if (status.ok()) return Statement(database_, "COMMIT").run("finish pairing");
-  (void)Statement(database_, "ROLLBACK").run("undo pairing");
-  return status;
+  });
 }
 
 Result<std::optional<std::vector<Digest>>> Store::find_hashes(const std::string& key) {
@@ -249,6 +292,57 @@ Status Store::keep_kernel_cost(const std::string& key, const KernelCost& cost) {
              "DELETE FROM kernel_cost WHERE rowid NOT IN (SELECT rowid FROM kernel_cost ORDER BY rowid DESC LIMIT ?1)")
       .bind(kKernelCostsMax)
       .run("forget old costs of kernels");
+}
+
+Status Store::keep_events(std::span<const Event> events) {
+  if (events.empty()) return {};
+  return in_transaction("keep events", [&]() -> Status {
+    for (const Event& event : events) {
+      std::optional<std::int64_t> epoch;
+      if (event.epoch) epoch = static_cast<std::int64_t>(event.epoch->value);
+      std::optional<ByteSpan> node;
+      if (event.node) node = event.node->key.bytes;
+      SHOAL_RETURN_IF_ERROR(
+          Statement(database_, "INSERT OR REPLACE INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+              .bind(static_cast<std::int64_t>(event.number))
+              .bind(event.unix_ms)
+              .bind(std::string(to_string(event.kind)))
+              .bind(node)
+              .bind(event.node_name)
+              .bind(event.text)
+              .bind(event.duration_ms)
+              .bind(epoch)
+              .bind(std::int64_t{event.times})
+              .run("keep an event"));
+    }
+    const auto newest = static_cast<std::int64_t>(events.back().number);
+    return Statement(database_, "DELETE FROM event WHERE number <= ?1")
+        .bind(newest - static_cast<std::int64_t>(kEventsKeptMax))
+        .run("forget old events");
+  });
+}
+
+Result<std::vector<Event>> Store::events(std::uint64_t after, std::int64_t since_unix_ms, std::size_t limit) {
+  std::vector<Event> events;
+  Statement select(database_,
+                   "SELECT number, unix_ms, kind, node, node_name, text, duration_ms, epoch, times FROM event "
+                   "WHERE number > ?1 AND number <= ?2 AND unix_ms >= ?3 ORDER BY number");
+  select.bind(static_cast<std::int64_t>(std::min<std::uint64_t>(after, kEventNumberMax)))
+      .bind(kEventNumberMax)
+      .bind(since_unix_ms);
+  while (events.size() < limit) {
+    SHOAL_ASSIGN_OR_RETURN(bool row, select.step("read the events"));
+    if (!row) break;
+    if (auto event = read_event(select)) events.push_back(*std::move(event));
+  }
+  return events;
+}
+
+Result<std::uint64_t> Store::newest_event() {
+  Statement select(database_, "SELECT max(number) FROM event WHERE number > 0 AND number <= ?1");
+  select.bind(kEventNumberMax);
+  SHOAL_ASSIGN_OR_RETURN([[maybe_unused]] bool row, select.step("read the newest event"));
+  return static_cast<std::uint64_t>(select.integer(0));  // no rows: NULL, which is 0
 }
 
 }  // namespace shoal::coordinator

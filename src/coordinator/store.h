@@ -1,17 +1,22 @@
-// What the coordinator must remember: paired nodes, join tokens, hashes of models. SQLite in WAL mode, synced on every
-// commit, so that kill -9 and power loss lose nothing that was promised. Owned by the io thread; every call is short.
+// What the coordinator must remember: paired nodes, join tokens, hashes of models, events. SQLite in WAL mode, synced
+// on every commit, so that kill -9 and power loss lose nothing that was promised. Owned by the io thread; every call is
+// short.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/stage_spec.h"
+#include "coordinator/event.h"
 
 struct sqlite3;
 
@@ -52,9 +57,17 @@ class Store {
   Result<std::optional<KernelCost>> find_kernel_cost(const std::string& key);
   Status keep_kernel_cost(const std::string& key, const KernelCost& cost);
 
+  // Adds events, in one commit, and forgets all but the newest kEventsKeptMax.
+  Status keep_events(std::span<const Event> events);
+  // Above `after` and not older than `since_unix_ms`, oldest first, `limit` of them at most. Rows that are damaged are
+  // left out.
+  Result<std::vector<Event>> events(std::uint64_t after, std::int64_t since_unix_ms, std::size_t limit);
+  Result<std::uint64_t> newest_event();  // its number; 0: there is none
+
  private:
   explicit Store(sqlite3* database) : database_(database) {}
   Status migrate();
+  Status in_transaction(std::string_view doing, const std::function<Status()>& work);
 
   sqlite3* database_;
 };

@@ -118,6 +118,7 @@ void StageTable::fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer
   Entry& entry = stages_.at(stage);
   const wire::LoadStage& order = entry.order;
   entry.verify = writer->bytes_done() > 0;
+  entry.fetched_bytes = writer->layout().bytes() - writer->bytes_done();
   std::vector<FetchSource> sources;
   for (const auto& source : order.sources) {
     if (source.node == transport_.identity().id()) continue;
@@ -176,7 +177,7 @@ void StageTable::on_loaded(StageId stage, Result<StageHost::Loaded> loaded) {
   Entry& entry = stages_.at(stage);
   entry.ready = true;
   log_info("stage {}: ready, {} ({})", stage.value, format_size(loaded->memory.total()), loaded->exactness.reason);
-  send_control_(wire::StageReady{stage, loaded->memory, loaded->exactness}, nullptr);
+  send_control_(wire::StageReady{stage, loaded->memory, loaded->exactness, entry.fetched_bytes}, nullptr);
 }
 
 // The damaged pieces are missing now, and all are hashed once more on the next attempt: flash that loses bytes as fast

@@ -68,7 +68,8 @@ class StageTable {
     wire::LoadStage order;
     std::unique_ptr<Opening> opening;
     std::shared_ptr<ShardFetcher> fetcher;
-    bool verify = false;  // some of the shard was on flash before: it is hashed before it is loaded
+    bool verify = false;              // some of the shard was on flash before: it is hashed before it is loaded
+    std::uint64_t fetched_bytes = 0;  // over links; known when fetching begins
     std::unique_ptr<StageHost> host;
     bool ready = false;
     std::uint64_t steps_done = 0;

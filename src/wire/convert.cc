@@ -328,11 +328,13 @@ void to_proto(const StageReady& from, pb::StageReady& to) {
   to.set_compute_bytes(from.memory.compute_bytes);
   to.set_exact(from.exactness.exact);
   to.set_exact_reason(text_to(from.exactness.reason));
+  if (from.fetched_bytes) to.set_fetched_bytes(*from.fetched_bytes);
 }
 void from_proto(const pb::StageReady& from, StageReady& to, Check&) {
   to.stage.value = from.stage();
   to.memory = {from.weights_bytes(), from.kv_bytes(), from.compute_bytes()};
   to.exactness = {from.exact(), from.exact_reason()};
+  if (from.has_fetched_bytes()) to.fetched_bytes = from.fetched_bytes();
 }
 
 void to_proto(const StageFailed& from, pb::StageFailed& to) {

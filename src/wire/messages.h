@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -150,6 +151,7 @@ struct StageReady {
   StageId stage;
   StageMemory memory;
   ExactnessReport exactness;
+  std::optional<std::uint64_t> fetched_bytes;  // of the shard, over links: what was not on flash and in no model here
   bool operator==(const StageReady&) const = default;
 };
 struct StageFailed {

@@ -115,7 +115,10 @@ class SampleMessages {
     fill_list(m.sources, kSourcesMax);
   }
   void fill(StageProgress& m) { m = {{u64()}, u64(), u64(), coin()}; }
-  void fill(StageReady& m) { m = {{u64()}, {u64(), u64(), u64()}, {coin(), text(kTextBytesMax)}}; }
+  void fill(StageReady& m) {
+    m = {{u64()}, {u64(), u64(), u64()}, {coin(), text(kTextBytesMax)}, std::nullopt};
+    if (coin()) m.fetched_bytes = u64();
+  }
   void fill(StageFailed& m) { m = {{u64()}, code(), text(kTextBytesMax)}; }
   void fill(DropStage& m) { m = {{u64()}}; }
   void fill(LinkReport& m) { m = {{u64()}, {u64()}, {u64()}, coin(), text(kTextBytesMax)}; }

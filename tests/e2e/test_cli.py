@@ -10,7 +10,7 @@ import unittest
 
 from shoal import SHOAL, ShoalTestCase, model, run, wait_until
 
-VERBS = [[], ["serve"], ["join"], ["token"], ["token", "create"], ["node"], ["node", "list"], ["node", "revoke"], ["status"], ["trace"], ["chat"], ["run"], ["model"],
+VERBS = [[], ["serve"], ["join"], ["token"], ["token", "create"], ["node"], ["node", "list"], ["node", "revoke"], ["status"], ["events"], ["trace"], ["chat"], ["run"], ["model"],
          ["model", "inspect"], ["model", "cut"], ["discover"]]
 
 
@@ -27,7 +27,9 @@ class WithoutAShoal(ShoalTestCase):
         """What is no valid command line ends with 2 and says so on stderr, nothing on stdout."""
         wrong = [[], ["swim"], ["serve"], ["run", "--model", "x"], ["run", "--model", "x", "--prompt", "y", "--nodes", "0"],
                  ["join", "--memory", "plenty"], ["status", "--nonsense"], ["token", "create", "--minutes", "0"],
-                 ["node"], ["node", "revoke"], ["trace", "--seconds", "0"], ["trace", "--seconds", "61"]]
+                 ["node"], ["node", "revoke"], ["trace", "--seconds", "0"], ["trace", "--seconds", "61"],
+                 ["events", "--since", "soon"], ["events", "--since", "0s"], ["events", "--since", "400d"], ["events", "--last", "0"],
+                 ["events", "--since", "1m", "--last", "5"]]
         for arguments in wrong:
             with self.subTest(arguments=arguments):
                 done = run(*arguments)
@@ -37,7 +39,7 @@ class WithoutAShoal(ShoalTestCase):
     def test_no_coordinator(self):
         """Verbs that talk to a coordinator say in one line that none has run here."""
         state = self.temporary_directory()
-        for verb in (["status"], ["trace"], ["token", "create"], ["node", "list"], ["node", "revoke", "phone"], ["chat", "hello"]):
+        for verb in (["status"], ["events"], ["events", "--follow"], ["trace"], ["token", "create"], ["node", "list"], ["node", "revoke", "phone"], ["chat", "hello"]):
             with self.subTest(verb=verb):
                 done = run(*verb, "--state", state)
                 self.assertEqual((done.returncode, done.stdout), (1, ""))

@@ -1,0 +1,344 @@
+#include "coordinator/event_story.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace shoal::coordinator {
+namespace {
+
+constexpr std::size_t kNamesToldMax = 4;  // in one sentence; the others are counted
+
+std::int64_t in_ms(Duration duration) {
+  return std::chrono::round<std::chrono::milliseconds>(duration).count();
+}
+
+std::string count_text(std::size_t count, std::string_view thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+// "layers 6-11", "layer 5"; as `shoal status` counts them
+std::string range_text(LayerRange range) {
+  return range.count() == 1 ? fmt::format("{}", range.first) : fmt::format("{}-{}", range.first, range.last - 1);
+}
+std::string layers_text(LayerRange range) {
+  return fmt::format("{} {}", range.count() == 1 ? "layer" : "layers", range_text(range));
+}
+
+// "a", "a and b", "a, b, c, d and 3 more"
+std::string list_text(const std::vector<std::string>& names) {
+  const std::size_t told = std::min(names.size(), kNamesToldMax);
+  std::string text;
+  for (std::size_t i = 0; i < told; ++i) {
+    const bool last = i > 0 && i + 1 == names.size();
+    text += fmt::format("{}{}", i == 0 ? "" : last ? " and " : ", ", names[i]);
+  }
+  return names.size() > told ? fmt::format("{} and {} more", text, names.size() - told) : text;
+}
+
+// What becomes of those who ask: "; 2 answers wait", "" where nobody asks.
+std::string answers_text(const sched::Snapshot& snapshot) {
+  const std::size_t count = std::size_t{snapshot.sequences_live} + snapshot.sequences_waiting;
+  if (count == 0) return "";
+  const bool goes_on = snapshot.state == sched::PlanState::kServing;
+  return fmt::format("; {} {}", count_text(count, "answer"),
+                     goes_on ? (count == 1 ? "goes on" : "go on") : (count == 1 ? "waits" : "wait"));
+}
+
+// "192.168.1.7:40712" -> "192.168.1.7"
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
+
+bool same_stages(const sched::PlannedPlan& a, const sched::PlannedPlan& b) {
+  return std::equal(
+      a.stages.begin(), a.stages.end(), b.stages.begin(), b.stages.end(),
+      [](const auto& mine, const auto& theirs) { return mine.node == theirs.node && mine.range == theirs.range; });
+}
+
+bool has_stage(const sched::PlannedPlan& plan, StageId stage) {
+  return std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& each) { return each.stage == stage; });
+}
+
+std::size_t stages_that_stay(const sched::PlannedPlan& before, const sched::PlannedPlan& plan) {
+  return static_cast<std::size_t>(std::count_if(plan.stages.begin(), plan.stages.end(),
+                                                [&](const auto& each) { return has_stage(before, each.stage); }));
+}
+
+}  // namespace
+
+std::string duration_text(Duration duration) {
+  using std::chrono::duration_cast, std::chrono::hours, std::chrono::minutes, std::chrono::seconds;
+  const std::int64_t ms = in_ms(duration);
+  if (ms < 1000) return fmt::format("{} ms", std::max<std::int64_t>(ms, 0));
+  if (duration < minutes(1)) {
+    return fmt::format("{:.1f} s", std::chrono::duration<double>(duration).count());
+  }
+  const auto whole_minutes = duration_cast<minutes>(duration).count();
+  if (duration < minutes(10)) {
+    return fmt::format("{} min {} s", whole_minutes, duration_cast<seconds>(duration).count() % 60);
+  }
+  if (duration < hours(1)) return fmt::format("{} min", whole_minutes);
+  if (duration < hours(24)) return fmt::format("{} h {} min", whole_minutes / 60, whole_minutes % 60);
+  return fmt::format("{} d {} h", whole_minutes / (24 * 60), whole_minutes / 60 % 24);
+}
+
+Event EventStory::make(EventKind kind, std::string text) const {
+  Event event;
+  event.kind = kind;
+  event.text = std::move(text);
+  if (plan_.epoch) event.epoch = plan_.epoch;
+  return event;
+}
+
+Event EventStory::make(EventKind kind, const NodeId& node, std::string text) const {
+  Event event = make(kind, std::move(text));
+  event.node = node;
+  event.node_name = name_of(node);
+  return event;
+}
+
+std::string EventStory::name_of(const NodeId& node) const {
+  const auto found = nodes_.find(node);
+  return found == nodes_.end() || found->second.name.empty() ? node.short_hex() : found->second.name;
+}
+
+// --- the coordinator ---
+
+void EventStory::started(const std::string& model, std::size_t nodes_paired) {
+  started_ = clock_.now();
+  std::string text = fmt::format("coordinator started with {}; {} paired", model,
+                                 nodes_paired == 0 ? "no node is" : count_text(nodes_paired, "node"));
+  const auto before = log_.read({.limit = 1});
+  if (before.ok() && !before->events.empty() && before->events.back().kind != EventKind::kCoordinatorStopped) {
+    text += "; the run before was cut off (killed, or the power went)";
+  }
+  log_.add(make(EventKind::kCoordinatorStarted, std::move(text)));
+}
+
+void EventStory::stopped(std::size_t answers) {
+  if (!started_) return;
+  const Duration ran = clock_.now() - *started_;
+  std::string text = fmt::format("coordinator stopped after {}", duration_text(ran));
+  if (answers > 0) text += fmt::format("; {} cut short", count_text(answers, "answer"));
+  Event event = make(EventKind::kCoordinatorStopped, std::move(text));
+  event.duration_ms = in_ms(ran);
+  log_.add(std::move(event));
+}
+
+// --- nodes ---
+
+void EventStory::paired(const NodeId& node, const std::string& name, const std::string& address) {
+  nodes_[node].name = name;
+  log_.add(make(EventKind::kNodePaired, node,
+                fmt::format("paired from {}, as node {}", host_of(address), node.short_hex())));
+}
+
+void EventStory::connected(const NodeId& node, const std::string& name, std::uint64_t memory_bytes_max,
+                           const std::string& address) {
+  Known& known = nodes_[node];
+  known.name = name;
+  const auto lost = std::exchange(known.lost, std::nullopt);
+  Event event = make(EventKind::kNodeConnected, node, "");
+  std::string away;
+  if (lost) {
+    event.duration_ms = in_ms(clock_.now() - *lost);
+    away = fmt::format(" again after {}", duration_text(clock_.now() - *lost));
+  }
+  event.text = fmt::format("connected{} from {}; offers {}", away, host_of(address), format_size(memory_bytes_max));
+  log_.add(std::move(event));
+}
+
+// "; it held layers 6-11"
+std::string EventStory::held_by(const NodeId& node) const {
+  const auto stage =
+      std::find_if(plan_.stages.begin(), plan_.stages.end(), [&](const auto& each) { return each.node == node; });
+  return stage == plan_.stages.end() ? "" : fmt::format("; it held {}", layers_text(stage->range));
+}
+
+void EventStory::lost(const NodeId& node, const Error& why) {
+  nodes_[node].lost = clock_.now();
+  std::erase_if(loading_, [&](const auto& entry) { return entry.second.node == node; });
+  if (revoking_ && revoking_->first == node) {
+    revoking_.reset();
+    log_.add(make(EventKind::kNodeRevoked, node, fmt::format("revoked: its links are cut{}", held_by(node))));
+    return;
+  }
+  constexpr std::string_view kPeer = "the peer ";
+  std::string text = why.message.starts_with(kPeer) ? "the node " + why.message.substr(kPeer.size()) : why.message;
+  if (why.code == ErrorCode::kDeadlineExceeded) text = "silent, " + text;
+  log_.add(make(EventKind::kNodeLost, node, fmt::format("lost: {}{}", text, held_by(node))));
+}
+
+void EventStory::revoking(const NodeId& node, const std::string& name) {
+  revoking_ = {node, name};
+}
+
+void EventStory::revoked(const NodeId& node, bool done) {
+  const auto away = std::exchange(revoking_, std::nullopt);
+  if (!done) return;
+  if (away) {
+    nodes_[node].name = away->second;
+    log_.add(make(EventKind::kNodeRevoked, node, "revoked while it was away"));
+  }
+  nodes_.erase(node);
+}
+
+// --- stages, steps, sequences ---
+
+void EventStory::stage_ready(StageId stage, std::optional<std::uint64_t> fetched_bytes) {
+  const auto loading = loading_.extract(stage);
+  if (loading.empty()) return;
+  const auto& [node, range, since] = loading.mapped();
+  const Duration took = clock_.now() - since;
+  const std::string fetched = fetched_bytes ? fmt::format(", {} fetched", format_size(*fetched_bytes)) : "";
+  Event event = make(EventKind::kStageReady, node,
+                     fmt::format("stage ready after {} ({}{})", duration_text(took), layers_text(range), fetched));
+  event.duration_ms = in_ms(took);
+  log_.add(std::move(event));
+}
+
+void EventStory::stage_failed(const NodeId& node, StageId stage, LayerRange range, const std::string& message) {
+  const auto loading = loading_.extract(stage);
+  failed_ = node;
+  Event event = make(EventKind::kStageFailed, node, "");
+  std::string after;
+  if (!loading.empty()) {
+    const Duration took = clock_.now() - loading.mapped().since;
+    event.duration_ms = in_ms(took);
+    after = fmt::format(" after {}", duration_text(took));
+  }
+  event.text = fmt::format("stage failed{} ({}): {}", after, layers_text(range), message);
+  log_.add(std::move(event));
+}
+
+void EventStory::step_failed(const NodeId& node, const std::string& message) {
+  log_.add(make(EventKind::kStepFailed, node, fmt::format("a step failed: {}", message)));
+}
+
+void EventStory::sequence_failed(std::uint64_t request, const Error& error) {
+  log_.add(make(EventKind::kSequenceFailed,
+                fmt::format("answer {} ended with an error ({}): {}", request, to_string(error.code), error.message)));
+}
+
+// --- plans ---
+
+bool EventStory::concerns(const sched::Event& event, const std::vector<sched::Action>& actions) {
+  return std::holds_alternative<sched::NodeJoined>(event) || std::holds_alternative<sched::NodeLost>(event) ||
+         std::holds_alternative<sched::StageReady>(event) || std::holds_alternative<sched::StageFailed>(event) ||
+         std::holds_alternative<sched::Timer>(event) ||
+         std::any_of(actions.begin(), actions.end(),
+                     [](const auto& action) { return std::holds_alternative<sched::PublishPlan>(action); });
+}
+
+void EventStory::scheduled(const sched::Event& event, const std::vector<sched::Action>& actions,
+                           const sched::Snapshot& snapshot) {
+  if (const auto* joined = std::get_if<sched::NodeJoined>(&event)) {
+    const std::string name = name_of(joined->profile.node);
+    if (std::find(joined_.begin(), joined_.end(), name) == joined_.end()) joined_.push_back(name);
+  } else if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
+    std::erase(joined_, name_of(lost->node));
+  }
+  for (const auto& action : actions) {
+    if (const auto* plan = std::get_if<sched::PublishPlan>(&action)) {
+      tell_plan(plan->plan, event, snapshot);
+    } else if (const auto* load = std::get_if<sched::LoadStage>(&action)) {
+      loading_[load->stage] = {load->node, load->range, clock_.now()};
+    } else if (const auto* drop = std::get_if<sched::DropStage>(&action)) {
+      loading_.erase(drop->stage);
+    }
+  }
+  tell_state(event, snapshot);
+}
+
+void EventStory::tell_plan(const sched::PlannedPlan& plan, const sched::Event& event, const sched::Snapshot& snapshot) {
+  const std::size_t stay = stages_that_stay(plan_, plan);
+  const bool again = same_stages(plan_, plan);
+  std::string text;
+  if (again) {
+    text = fmt::format("the same stages again{}{}", reason(event, {}),
+                       stay == plan.stages.size() ? "" : "; all are loaded anew");
+  } else {
+    const Moves moved = moves(plan);
+    text = moved.text + reason(event, moved.from);
+    if (!plan_.stages.empty()) {
+      text += stay == 0 ? "; no stage stays"
+                        : fmt::format("; {} of {} {}", stay, count_text(plan.stages.size(), "stage"),
+                                      stay == 1 ? "stays" : "stay");
+    }
+  }
+  plan_ = plan;
+  joined_.clear();
+  log_.add(make(again ? EventKind::kPlanRestarted : EventKind::kPlanMade,
+                fmt::format("plan {}: {}{}", plan.epoch.value, text, answers_text(snapshot))));
+}
+
+// "galaxy-s9 takes layers 6-11 from pixel-4 and moto 12-13": the stages that the plan before did not have.
+EventStory::Moves EventStory::moves(const sched::PlannedPlan& plan) const {
+  Moves moves;
+  std::vector<std::string> moved;
+  for (const auto& stage : plan.stages) {
+    if (has_stage(plan_, stage.stage)) continue;
+    std::string move = fmt::format("{} {}", name_of(stage.node),
+                                   moved.empty() ? "takes " + layers_text(stage.range) : range_text(stage.range));
+    const auto before = std::find_if(plan_.stages.begin(), plan_.stages.end(), [&](const auto& each) {
+      return each.range == stage.range && each.node != stage.node;
+    });
+    if (before != plan_.stages.end()) {
+      moves.from.push_back(before->node);
+      move += " from " + name_of(before->node);
+    }
+    moved.push_back(std::move(move));
+  }
+  const std::size_t old = plan_.stages.size();
+  moves.text = !moved.empty()             ? list_text(moved)
+               : old > plan.stages.size() ? count_text(old - plan.stages.size(), "stage") + " fewer"
+                                          : std::string("stages in another order");
+  return moves;
+}
+
+// ", as pixel-4 was lost"; "" where it was said already whose layers (`told`) go to others.
+std::string EventStory::reason(const sched::Event& event, const std::vector<NodeId>& told) const {
+  const auto is_told = [&](const NodeId& node) { return std::find(told.begin(), told.end(), node) != told.end(); };
+  if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
+    return is_told(lost->node) ? "" : fmt::format(", as {} was lost", name_of(lost->node));
+  }
+  if (std::holds_alternative<sched::StageFailed>(event)) {
+    return failed_ && !is_told(*failed_) ? fmt::format(", as {} could not load its layers", name_of(*failed_)) : "";
+  }
+  if (std::holds_alternative<sched::StepFailed>(event)) return ", as a step failed";
+  if (std::holds_alternative<sched::StepDone>(event)) return ", as a later step overtook one";
+  const bool timer = std::holds_alternative<sched::Timer>(event);
+  if (timer && state_ == sched::PlanState::kLoading) return ", as a stage was not ready in time";
+  if (timer && state_ == sched::PlanState::kServing && joined_.empty()) return ", as a step did not come back";
+  // The nodes of a first plan are all in it.
+  return joined_.empty() || plan_.stages.empty() ? "" : fmt::format(", as {} came", list_text(joined_));
+}
+
+void EventStory::tell_state(const sched::Event& event, const sched::Snapshot& snapshot) {
+  const sched::PlanState before = std::exchange(state_, snapshot.state);
+  const Time now = clock_.now();
+  if (before == sched::PlanState::kServing && state_ != before) not_serving_since_ = now;
+  if (before == sched::PlanState::kNone && state_ != before && !served_) not_serving_since_ = now;
+  if (state_ != sched::PlanState::kNone) why_none_.clear();
+  if (state_ == sched::PlanState::kServing) {
+    if (before == state_) return;
+    const Duration took = now - not_serving_since_;
+    Event told = make(EventKind::kPlanServing, fmt::format("serving {} {}{}", served_ ? "again after" : "after",
+                                                           duration_text(took), answers_text(snapshot)));
+    told.duration_ms = in_ms(took);
+    served_ = true;
+    log_.add(std::move(told));
+  } else if (state_ == sched::PlanState::kNone) {
+    // While nodes come in, each changes the reason, and nothing was tried yet.
+    constexpr std::string_view kNotTried = "the plan is about to be made";
+    const bool tried = before != state_ || std::holds_alternative<sched::Timer>(event) ||
+                       std::holds_alternative<sched::StageFailed>(event);
+    if (!tried || snapshot.why_none.empty() || snapshot.why_none.ends_with(kNotTried) || snapshot.why_none == why_none_)
+      return;
+    why_none_ = snapshot.why_none;
+    log_.add(make(EventKind::kPlanNone, fmt::format("no plan: {}{}", why_none_, answers_text(snapshot))));
+  }
+}
+
+}  // namespace shoal::coordinator
