@@ -99,6 +99,41 @@ Json range_object(const LayerRange& range) {
   return {{"first", range.first}, {"last", range.last}};
 }
 
+template <typename T>
+Json maybe(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+Json telemetry_object(const coordinator::NodeTelemetry& telemetry) {
+  const Telemetry& told = telemetry.told;
+  Json object = {{"age_s", telemetry.age_s}};
+  for_each_field(told.device, [&](std::string_view name, const auto& value, FieldRange) {
+    if constexpr (std::is_same_v<decltype(value), const std::optional<BatteryState>&>) {
+      object[std::string(name)] = value ? Json(to_string(*value)) : Json();
+    } else {
+      object[std::string(name)] = maybe(value);
+    }
+  });
+  object["coordinator_rtt_us"] = maybe(told.coordinator_rtt_us);
+  Json neighbours = Json::array();
+  for (const NeighbourTelemetry& neighbour : told.neighbours) {
+    neighbours.push_back({{"node", neighbour.node.hex()}, {"rtt_us", maybe(neighbour.rtt_us)}});
+  }
+  Json stages = Json::array();
+  for (std::size_t i = 0; i < told.stages.size(); ++i) {
+    const StageTelemetry& stage = told.stages[i];
+    const auto& range = telemetry.stage_ranges[i];
+    stages.push_back({{"layers", range ? range_object(*range) : Json()},
+                      {"steps_queued", stage.steps_queued},
+                      {"steps_done", stage.steps_done},
+                      {"step_us", maybe(stage.step_us)},
+                      {"row_us", maybe(stage.row_us)}});
+  }
+  object["neighbours"] = std::move(neighbours);
+  object["stages"] = std::move(stages);
+  return object;
+}
+
 Json node_object(const coordinator::NodeStatus& node) {
   return {{"id", node.id.hex()},
           {"name", node.name},
@@ -109,7 +144,8 @@ Json node_object(const coordinator::NodeStatus& node) {
           {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
           {"paired_unix_seconds", node.paired_unix_seconds},
           {"seen_unix_seconds", node.seen_unix_seconds},
-          {"paused", node.paused}};
+          {"paused", node.paused},
+          {"telemetry", node.telemetry ? telemetry_object(*node.telemetry) : Json()}};
 }
 
 Json stage_object(const coordinator::StageStatus& stage) {

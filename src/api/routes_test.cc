@@ -111,6 +111,40 @@ TEST_F(HttpServer, RefusesOtherSitesWithoutAKey) {
   EXPECT_EQ(status("Host: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\n"), 200u);
 }
 
+coordinator::NodeTelemetry telemetry_of_a_phone() {
+  coordinator::NodeTelemetry telemetry;
+  telemetry.age_s = 0.25;
+  telemetry.told.device.battery_percent = 84;
+  telemetry.told.device.battery_state = BatteryState::kNotCharging;
+  telemetry.told.device.battery_current_ma = -512;
+  telemetry.told.device.throttled = false;
+  telemetry.told.neighbours = {{NodeId{Sha256::of(as_bytes("next"))}, std::nullopt}};
+  telemetry.told.stages = {{StageId{7}, 2, 900, 1500, 400}, {StageId{8}}};
+  telemetry.stage_ranges = {LayerRange{0, 11}, std::nullopt};
+  return telemetry;
+}
+
+// Goal: what a node told comes out under the names of base/telemetry.h, and what it did not tell as null, never as 0.
+void expect_telemetry_of_a_phone(const Json& telemetry) {
+  EXPECT_EQ(telemetry["age_s"], 0.25);
+  EXPECT_EQ(telemetry["battery_percent"], 84);
+  EXPECT_EQ(telemetry["battery_state"], "not charging");
+  EXPECT_EQ(telemetry["battery_current_ma"], -512);
+  EXPECT_EQ(telemetry["throttled"], false);
+  for (const char* unknown : {"cpu_own_permille", "memory_available_bytes", "cpu_millicelsius", "coordinator_rtt_us"}) {
+    ASSERT_TRUE(telemetry.contains(unknown)) << unknown;
+    EXPECT_TRUE(telemetry[unknown].is_null()) << unknown;
+  }
+  EXPECT_EQ(telemetry["neighbours"][0]["node"], Sha256::of(as_bytes("next")).hex());
+  EXPECT_TRUE(telemetry["neighbours"][0]["rtt_us"].is_null());
+  EXPECT_EQ(telemetry["stages"][0]["layers"]["last"], 11);
+  EXPECT_EQ(telemetry["stages"][0]["steps_queued"], 2);
+  EXPECT_EQ(telemetry["stages"][0]["step_us"], 1500);
+  EXPECT_EQ(telemetry["stages"][0]["row_us"], 400);
+  EXPECT_TRUE(telemetry["stages"][1]["layers"].is_null());
+  EXPECT_TRUE(telemetry["stages"][1]["step_us"].is_null());
+}
+
 TEST_F(HttpServer, TellsTheStateOfTheShoal) {
   start();
   on_io([&] {
@@ -121,7 +155,9 @@ TEST_F(HttpServer, TellsTheStateOfTheShoal) {
                      .state = coordinator::NodeState::kConnected,
                      .addresses = {"10.0.0.2:7421"},
                      .range = LayerRange{0, 11},
-                     .rtt_ms = 2.5}};
+                     .rtt_ms = 2.5,
+                     .telemetry = telemetry_of_a_phone()},
+                    {.name = "new"}};
     status.plan = coordinator::PlanStatus{.epoch = {3},
                                           .stages = {{.node_name = "phone",
                                                       .range = {0, 11},
@@ -138,6 +174,8 @@ TEST_F(HttpServer, TellsTheStateOfTheShoal) {
   EXPECT_EQ(json["nodes"][0]["name"], "p\xef\xbf\xbd");
   EXPECT_EQ(json["nodes"][0]["layers"]["last"], 11);
   EXPECT_EQ(json["nodes"][0]["addresses"][0], "10.0.0.2:7421");
+  expect_telemetry_of_a_phone(json["nodes"][0]["telemetry"]);
+  EXPECT_TRUE(json["nodes"][1]["telemetry"].is_null());
   EXPECT_EQ(json["plan"]["epoch"], 3);
   EXPECT_EQ(json["plan"]["stages"][0]["link_to_next"], "relay");
   EXPECT_EQ(json["plan"]["stages"][0]["memory"]["total_bytes"], 7);

@@ -1,7 +1,6 @@
 #include "cli/child_process.h"
 
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <system_error>
@@ -13,24 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/command.h"
+
 extern char** environ;
 
 namespace shoal::cli {
-namespace {
-
-// Descriptors that libraries opened (sockets of the event loop) or that we were started with: none of them is a
-// child's. One that held the coordinator's socket, or another child's pipe, would keep it open after our end.
-void keep_descriptors_from_children() {
-  std::error_code error;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    int fd = -1;
-    std::from_chars(name.data(), name.data() + name.size(), fd);
-    if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  }
-}
-
-}  // namespace
 
 Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& arguments, const std::filesystem::path& log) {
   int ends[2];

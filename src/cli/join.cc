@@ -7,6 +7,8 @@
 #include "cli/verb.h"
 #include "node/device.h"
 #include "node/node.h"
+#include "node/scenario_device.h"
+#include "node/system_device.h"
 
 namespace shoal::cli {
 namespace {
@@ -21,6 +23,7 @@ struct Options {
   std::string listen = "0.0.0.0:0";
   std::string announce;
   std::string journal;
+  std::string device_scenario;
   bool until_stdin_closes = false;
 };
 
@@ -67,6 +70,15 @@ class Display {
   bool said_loading_ = false;
 };
 
+Result<std::shared_ptr<node::DeviceSource>> device_source(boost::asio::io_context& io, const Options& options) {
+  if (options.device_scenario.empty()) {
+    return std::shared_ptr<node::DeviceSource>(
+        std::make_shared<node::SystemDevice>(io, node::SystemDevice::Options::of_this_system()));
+  }
+  SHOAL_ASSIGN_OR_RETURN(auto scenario, node::ScenarioDevice::open(options.device_scenario));
+  return std::shared_ptr<node::DeviceSource>(std::move(scenario));
+}
+
 Status join(const Options& options) {
   node::NodeOptions node_options;
   node_options.state_directory =
@@ -93,6 +105,7 @@ Status join(const Options& options) {
   if (!options.model.empty()) node_options.model = options.model;
 
   boost::asio::io_context io(1);
+  SHOAL_ASSIGN_OR_RETURN(node_options.device, device_source(io, options));
   Status result;
   Display display;
   SHOAL_ASSIGN_OR_RETURN(auto node, node::Node::create(
@@ -135,6 +148,8 @@ void add_join(CLI::App& app, Context& context) {
       ->capture_default_str();
   verb->add_option("--announce", options->announce,
                    "ADDRESS:PORT that other nodes are told instead, where a port is forwarded to this device");
+  verb->add_option("--device-scenario", options->device_scenario,
+                   "For tests: tell what this JSON file says of battery, heat and load, and nothing that is so");
   verb->add_flag("--until-stdin-closes", options->until_stdin_closes,
                  "End when standard input ends (for scripts that start nodes)");
   verb->callback([options, &context] { finish(context, join(*options)); });

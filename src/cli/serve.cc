@@ -16,6 +16,7 @@
 #include "net/discovery.h"
 #include "node/device.h"
 #include "node/node.h"
+#include "node/system_device.h"
 
 namespace shoal::cli {
 namespace {
@@ -56,6 +57,7 @@ Result<std::unique_ptr<node::Node>> host_node(boost::asio::io_context& io, const
   SHOAL_ASSIGN_OR_RETURN(node.memory_bytes_max, parse_size(options.host_memory));
   node.threads = options.host_threads;
   node.model = options.model;
+  node.device = std::make_shared<node::SystemDevice>(io, node::SystemDevice::Options::of_this_system());
   SHOAL_ASSIGN_OR_RETURN(auto grant, coordinator.create_token(std::chrono::minutes(1)));
   SHOAL_ASSIGN_OR_RETURN(net::JoinLink link, net::JoinLink::parse(grant.link));
   std::string host = coordinator.cluster_endpoint().host;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/api_client.h"
+#include "cli/device_table.h"
 #include "cli/verb.h"
 
 namespace shoal::cli {
@@ -36,13 +37,22 @@ std::string memory_text(const json& stage) {
   return format_size(stage.value("memory_planned_bytes", std::uint64_t{0})) + " planned";
 }
 
-void print_stages(const json& plan) {
-  std::printf("\n  %-7s %-20s %-16s %-18s %s\n", "layers", "node", "state", "memory", "link to next");
-  for (const auto& stage : plan["stages"]) {
-    std::string link = stage.value("link_to_next", "none");
-    std::printf("  %-7s %-20s %-16s %-18s %s\n", layers_text(stage["layers"]).c_str(),
+std::string link_text(const json& stage, const std::string& rtt) {
+  std::string link = stage.value("link_to_next", "none");
+  if (link == "none") return "";
+  return fmt::format("{}, {}{}{}", link, stage.value("sends", "f32"), rtt.empty() ? "" : ", ", rtt);
+}
+
+void print_stages(const json& status) {
+  std::printf("\n  %-7s %-20s %-13s %-17s %-6s %-8s %s\n", "layers", "node", "state", "memory", "queue", "step",
+              "link to next");
+  const auto& stages = status["plan"]["stages"];
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    const auto& stage = stages[i];
+    const StageTexts told = stage_texts(status, i);
+    std::printf("  %-7s %-20s %-13s %-17s %-6s %-8s %s\n", layers_text(stage["layers"]).c_str(),
                 stage.value("node_name", "").c_str(), stage_state_text(stage).c_str(), memory_text(stage).c_str(),
-                link == "none" ? "" : fmt::format("{}, {}", link, stage.value("sends", "f32")).c_str());
+                told.queued.c_str(), told.step.c_str(), link_text(stage, told.rtt).c_str());
     if (std::string error = stage.value("error", ""); !error.empty()) std::printf("          %s\n", error.c_str());
   }
 }
@@ -94,11 +104,14 @@ Status print_status(const json& status) {
                 resumed, restarted);
   }
   if (status["plan"].is_object()) {
-    print_stages(status["plan"]);
+    print_stages(status);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
     if (const auto why = status.value("why_not_moved", ""); !why.empty()) std::printf("  %s\n", why.c_str());
   }
   print_nodes(status["nodes"]);
+  if (const std::string devices = device_table(status["nodes"]); !devices.empty()) {
+    std::printf("\n%s", devices.c_str());
+  }
   return {};
 }
 

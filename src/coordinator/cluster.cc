@@ -162,8 +162,10 @@ bool Cluster::is_control_link(const NodeId& id, const net::Link* link) const {
 }
 
 void Cluster::on_control_frame(const NodeId& id, wire::Frame frame) {
-  if (auto* telemetry = std::get_if<wire::Telemetry>(&frame.message)) {
-    members_.at(id).telemetry = std::move(*telemetry);
+  if (auto* telemetry = std::get_if<Telemetry>(&frame.message)) {
+    Member& member = members_.at(id);
+    member.telemetry = std::move(*telemetry);
+    member.telemetry_at = clock_.now();
   } else if (const auto* wanted = std::get_if<wire::Relay>(&frame.message)) {
     relay(id, wanted->peer, std::move(frame.raw));
   } else if (const auto* probe = std::get_if<wire::LinkProbe>(&frame.message)) {

@@ -30,9 +30,10 @@ class Cluster {
   };
   struct Member {
     KnownNode known;
-    std::optional<wire::Hello> hello;  // while connected
-    std::shared_ptr<net::Link> link;   // while connected
-    wire::Telemetry telemetry;
+    std::optional<wire::Hello> hello;    // while connected
+    std::shared_ptr<net::Link> link;     // while connected
+    std::optional<Telemetry> telemetry;  // the newest, also of a node that is away; none since this process began
+    Time telemetry_at;
   };
 
   Cluster(net::Transport& transport, Store& store, const Clock& clock, std::string name, Handlers handlers);

@@ -117,6 +117,25 @@ TEST_F(ClusterTest, ASecondHelloReplacesTheFirst) {
   EXPECT_EQ(log_.size(), 3u) << "the end of the old link is not a loss";
 }
 
+TEST_F(ClusterTest, TheNewestTelemetryIsKeptAlsoOfANodeThatLeft) {
+  pair(a_);
+  EXPECT_FALSE(cluster_->find(a_.id())->telemetry);
+  connect(a_);
+  const Time before = clock_.now();
+  for (const std::uint32_t percent : {84u, 3u}) {
+    Telemetry telemetry;
+    telemetry.device.battery_percent = percent;
+    a_.send(telemetry);
+  }
+  a_.send(wire::StageReady{StageId{3}});  // comes after them
+  ASSERT_TRUE(run_until([&] { return !frames_.empty(); }));
+  EXPECT_EQ(cluster_->find(a_.id())->telemetry->device.battery_percent, 3u);
+  EXPECT_GE(cluster_->find(a_.id())->telemetry_at, before);
+  a_.link->close();
+  ASSERT_TRUE(run_until([&] { return log_.size() == 2; }));
+  EXPECT_EQ(cluster_->find(a_.id())->telemetry->device.battery_percent, 3u);
+}
+
 TEST_F(ClusterTest, FramesAreRelayedBetweenNodesOfThePlanOnly) {
   pair(a_);
   pair(b_);

@@ -123,6 +123,7 @@ class Coordinator final : public CompletionService {
   void doze_links();
 
   PlanStatus plan_status(const sched::PlannedPlan& plan) const;
+  std::optional<NodeTelemetry> telemetry_status(const Cluster::Member& member) const;
   std::string node_name(const NodeId& node) const;
   std::string kernel_family(const NodeId& node) const;  // "" when it is not connected
 

@@ -50,6 +50,16 @@ PlanStatus Coordinator::plan_status(const sched::PlannedPlan& plan) const {
   return status;
 }
 
+std::optional<NodeTelemetry> Coordinator::telemetry_status(const Cluster::Member& member) const {
+  if (!member.telemetry) return std::nullopt;
+  NodeTelemetry status{*member.telemetry, static_cast<double>((clock_.now() - member.telemetry_at).count()) / 1e6, {}};
+  for (const auto& stage : status.told.stages) {
+    const auto found = stages_.find(stage.stage);
+    status.stage_ranges.push_back(found == stages_.end() ? std::nullopt : std::optional(found->second.range));
+  }
+  return status;
+}
+
 ClusterStatus Coordinator::status() const {
   sched::Snapshot snapshot = scheduler_.snapshot();
   Time now = clock_.now();
@@ -70,6 +80,7 @@ ClusterStatus Coordinator::status() const {
     node.paired_unix_seconds = member.known.paired_unix_seconds;
     node.seen_unix_seconds = member.known.seen_unix_seconds;
     node.paused = member.known.paused;
+    node.telemetry = telemetry_status(member);
     if (member.link && member.hello) {
       node.state = NodeState::kConnected;
       node.seen_unix_seconds = clock_.unix_seconds();

@@ -11,6 +11,7 @@
 #include "base/activations.h"
 #include "base/ids.h"
 #include "base/stage_spec.h"
+#include "base/telemetry.h"
 
 namespace shoal::coordinator {
 
@@ -37,6 +38,13 @@ inline constexpr std::string_view to_string(LinkPath path) {
   return kNames[static_cast<int>(path)];
 }
 
+// What a node told last, and how long ago.
+struct NodeTelemetry {
+  Telemetry told;
+  double age_s = 0;
+  std::vector<std::optional<LayerRange>> stage_ranges;  // of told.stages, in their order; nullopt: a stage that is gone
+};
+
 struct NodeStatus {
   NodeId id;
   std::string name;
@@ -48,6 +56,7 @@ struct NodeStatus {
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;  // last message
   bool paused = false;                 // by its owner
+  std::optional<NodeTelemetry> telemetry;
 };
 
 struct StageStatus {

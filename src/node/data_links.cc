@@ -1,5 +1,7 @@
 #include "node/data_links.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace shoal::node {
@@ -13,6 +15,12 @@ constexpr auto kRetryPause = std::chrono::milliseconds(50);  // the peer may not
 constexpr auto kWarmFor = std::chrono::seconds(2);
 
 }  // namespace
+
+std::optional<std::uint32_t> rtt_us_of(const net::Link& link) {
+  const auto rtt = link.rtt();
+  if (!rtt) return std::nullopt;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(rtt->count(), 0, UINT32_MAX));
+}
 
 DataLinks::DataLinks(boost::asio::io_context& io, net::Transport& transport, Handlers handlers)
     : io_(io), transport_(transport), handlers_(std::move(handlers)) {}
@@ -148,6 +156,16 @@ std::optional<bool> DataLinks::is_direct(const NodeId& id) const {
 std::size_t DataLinks::queued_bytes(const NodeId& id) const {
   const auto found = peers_.find(id);
   return found != peers_.end() && found->second.link ? found->second.link->queued_bytes() : 0;
+}
+
+std::vector<NeighbourTelemetry> DataLinks::neighbours() const {
+  std::vector<NeighbourTelemetry> all;
+  for (const auto& [id, peer] : peers_) {
+    if (all.size() == kNeighboursMax) break;
+    const bool direct = peer.way == Way::kDirect && peer.link;
+    all.push_back({id, direct ? rtt_us_of(*peer.link) : std::nullopt});
+  }
+  return all;
 }
 
 void DataLinks::on_probed(std::function<void(const NodeId&, const wire::LinkProbed&)> handler) {

@@ -21,6 +21,9 @@ namespace shoal::node {
 
 inline constexpr std::size_t kPendingFramesMax = 256;
 
+// As telemetry tells a link's round trip.
+std::optional<std::uint32_t> rtt_us_of(const net::Link& link);
+
 class DataLinks {
  public:
   struct Handlers {
@@ -38,6 +41,7 @@ class DataLinks {
   // How frames get to this peer; nullopt while it is being dialled, and of who is no successor.
   std::optional<bool> is_direct(const NodeId& peer) const;
   std::size_t queued_bytes(const NodeId& peer) const;  // on its direct link; 0 when there is none
+  std::vector<NeighbourTelemetry> neighbours() const;  // the successors, at most kNeighboursMax of them
   // Who gets the answers to probes that came over direct links.
   void on_probed(std::function<void(const NodeId& peer, const wire::LinkProbed&)> handler);
   // Called every half second: links that carried no step for a while may doze.

@@ -93,6 +93,20 @@ TEST_F(DataLinksTest, TheLinkIsKeptFromPlanToPlan) {
   EXPECT_EQ(accepted_.size(), 1u);
 }
 
+TEST_F(DataLinksTest, NeighboursAreToldWithTheRoundTripOfADirectLink) {
+  EXPECT_TRUE(links_.neighbours().empty());
+  set_plan(1);
+  ASSERT_EQ(links_.neighbours().size(), 1u);
+  EXPECT_EQ(links_.neighbours()[0], (NeighbourTelemetry{peer_.id(), std::nullopt})) << "it is being dialled";
+  ASSERT_TRUE(run_until([&] { return links_.neighbours()[0].rtt_us.has_value(); }));
+  EXPECT_LT(*links_.neighbours()[0].rtt_us, 5'000'000u);
+  accepted_[0]->close();
+  ASSERT_TRUE(run_until([&] { return broken_.size() == 1; }));
+  EXPECT_EQ(links_.neighbours()[0], (NeighbourTelemetry{peer_.id(), std::nullopt})) << "relayed from now on";
+  links_.close_all();
+  EXPECT_TRUE(links_.neighbours().empty());
+}
+
 TEST_F(DataLinksTest, StepsOfAnOlderPlanAreNotSentUnderANewerOne) {
   answers_ = false;
   set_plan(1);

@@ -7,7 +7,6 @@
 #include "engine/stage.h"
 #include "net/discovery.h"
 #include "net/piece_server.h"
-#include "node/device.h"
 
 namespace shoal::node {
 namespace {
@@ -337,10 +336,19 @@ void Node::probe_kernels(std::vector<WeightType> types) {
       });
 }
 
+Telemetry Node::telemetry() {
+  Telemetry told;
+  if (options_.device) told.device = options_.device->read(std::chrono::steady_clock::now());
+  drop_implausible(told.device);
+  told.coordinator_rtt_us = rtt_us_of(*control_);
+  told.neighbours = stages_.links().neighbours();
+  told.stages = stages_.telemetry();
+  return told;
+}
+
 void Node::send_telemetry() {
   if (!control_ || !welcomed_) return;
-  control_->send(
-      wire::Telemetry{memory_available_bytes().value_or(0), resident_bytes().value_or(0), stages_.telemetry()});
+  control_->send(telemetry());
   stages_.tick();
   telemetry_timer_.expires_after(telemetry_interval_);
   telemetry_timer_.async_wait([this, alive = alive_](boost::system::error_code error) {

@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "net/join_link.h"
 #include "net/transport.h"
+#include "node/device_source.h"
 #include "node/link_prober.h"
 #include "node/membership.h"
 #include "node/stage_table.h"
@@ -39,6 +40,7 @@ struct NodeOptions {
   net::Endpoint listen{"0.0.0.0", 0};          // for data and fetch links of peers
   std::optional<net::Endpoint> announce;       // what peers dial instead (a port that is forwarded here)
   std::optional<std::filesystem::path> model;  // the whole model on this device: pieces are cut from it
+  std::shared_ptr<DeviceSource> device;        // what telemetry tells of this device; none: all of that is unknown
 };
 
 // What a person at the terminal wants to see.
@@ -81,6 +83,7 @@ class Node {
   void retry_later(const std::string& why);
   void look_around();
   void probe_kernels(std::vector<WeightType> types);
+  Telemetry telemetry();
   void send_telemetry();
 
   void hash_model();

@@ -57,6 +57,7 @@ class NodeLinksTest : public ::testing::Test {
     options.memory_bytes_max = 1u << 30;
     options.threads = 1;
     options.listen = {"127.0.0.1", 0};
+    options.device = device_;
     auto made = Node::create(io_, std::move(options), [this](const Error& error) { fatal_.push_back(error); }, {});
     ASSERT_TRUE(made.ok()) << made.error().message;
     node_ = std::move(*made);
@@ -107,9 +108,50 @@ class NodeLinksTest : public ::testing::Test {
                       links_.back()->start();
                     }};
   net::Transport neighbour_{io_, net::Identity::generate()};
+  std::shared_ptr<DeviceSource> device_;
   std::vector<Error> fatal_;
   std::unique_ptr<Node> node_;
 };
+
+// Says one impossible thing, and counts how often it was asked.
+class Boaster final : public DeviceSource {
+ public:
+  DeviceTelemetry read(std::chrono::steady_clock::time_point) override {
+    DeviceTelemetry device;
+    device.battery_percent = 101;
+    device.cpu_millicelsius = 41000;
+    device.cpu_own_permille = std::min(++asked_, 1000u);
+    return device;
+  }
+
+ private:
+  std::uint32_t asked_ = 0;
+};
+
+TEST_F(NodeLinksTest, TelemetryTellsTheDeviceAndTheLinkInEveryInterval) {
+  device_ = std::make_shared<Boaster>();
+  start();
+  ASSERT_TRUE(std::holds_alternative<wire::Hello>(opened(1)));
+  const auto began = std::chrono::steady_clock::now();
+  control().send(wire::Welcome{100, "home"});
+  const auto told = [&] { return links_[0]->all<Telemetry>(); };
+  ASSERT_TRUE(run_until([&] { return told().size() >= 4 && told().back().coordinator_rtt_us; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(300));
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(told()[i].device.cpu_own_permille, i + 1) << "asked once for each";
+    EXPECT_EQ(told()[i].device.cpu_millicelsius, 41000);
+    EXPECT_FALSE(told()[i].device.battery_percent) << "what cannot be is not told";
+  }
+  EXPECT_TRUE(links_[0]->link->is_open());
+}
+
+TEST_F(NodeLinksTest, ANodeWithoutADeviceTellsNothingOfIt) {
+  start();
+  ASSERT_TRUE(std::holds_alternative<wire::Hello>(opened(1)));
+  control().send(wire::Welcome{100, "home"});
+  ASSERT_TRUE(run_until([&] { return !links_[0]->all<Telemetry>().empty(); }));
+  EXPECT_EQ(links_[0]->all<Telemetry>()[0].device, DeviceTelemetry());
+}
 
 TEST_F(NodeLinksTest, LinksOfANodeThatThePlanNamesNoMoreAreClosed) {
   start();

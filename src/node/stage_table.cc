@@ -269,6 +269,7 @@ void StageTable::on_computed(StageId stage, StepOutcome outcome) {
   ++entry.steps_done;
   if (outcome.output.ok()) write_journal(entry, outcome);  // of an older epoch, too: it is in the KV
   wire::Step step = std::move(outcome.job.step);
+  if (outcome.output.ok() && !step.rows.empty()) entry.step_times.add(step.rows.size(), outcome.computed);
   if (step.epoch != plan_.epoch) return;
   if (!outcome.output.ok()) {
     const Error& error = outcome.output.error();
@@ -358,10 +359,11 @@ std::optional<NodeId> StageTable::successor(Epoch epoch, StageId stage) const {
   return next != nullptr && next->node != self ? std::optional(next->node) : std::nullopt;
 }
 
-std::vector<wire::StageTelemetry> StageTable::telemetry() const {
-  std::vector<wire::StageTelemetry> all;
+std::vector<StageTelemetry> StageTable::telemetry() const {
+  std::vector<StageTelemetry> all;
   for (const auto& [id, entry] : stages_) {
-    all.push_back({id, entry.host ? static_cast<std::uint32_t>(entry.host->queued()) : 0, entry.steps_done});
+    all.push_back({id, entry.host ? static_cast<std::uint32_t>(entry.host->queued()) : 0, entry.steps_done,
+                   entry.step_times.step_us(), entry.step_times.row_us()});
   }
   return all;
 }

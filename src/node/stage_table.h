@@ -19,6 +19,7 @@
 #include "node/journal.h"
 #include "node/shard_fetcher.h"
 #include "node/stage_host.h"
+#include "node/step_times.h"
 
 namespace shoal::node {
 
@@ -53,7 +54,7 @@ class StageTable {
   // The node that this stage of the current plan sends to over a data link; nullopt: none, or another plan's epoch.
   std::optional<NodeId> successor(Epoch epoch, StageId stage) const;
   DataLinks& links() { return links_; }
-  std::vector<wire::StageTelemetry> telemetry() const;
+  std::vector<StageTelemetry> telemetry() const;
   void tick();
 
   // What is being fetched, for a progress bar: bytes done and in all; 0 of 0 when nothing is.
@@ -73,6 +74,7 @@ class StageTable {
     std::unique_ptr<StageHost> host;
     bool ready = false;
     std::uint64_t steps_done = 0;
+    StepTimes step_times;
     std::chrono::steady_clock::time_point reported{};
     Journal journal;  // of what it gave; empty in the last stage
   };

@@ -129,7 +129,10 @@ TEST_F(StageTableTest, LoadsAStageAndComputesItsSteps) {
   EXPECT_GT(own.compute_us, 0u);
   EXPECT_GE(own.queued_at_us, before_us);
   EXPECT_LE(own.queued_at_us + own.queue_us + own.compute_us + own.send_us, clock_us());
-  EXPECT_EQ(table_->telemetry().at(0).steps_done, 1u);
+  const StageTelemetry told = table_->telemetry().at(0);
+  EXPECT_EQ(told.steps_done, 1u);
+  EXPECT_EQ(told.step_us, own.compute_us) << "one step, of one row";
+  EXPECT_EQ(told.row_us, own.compute_us);
 }
 
 TEST_F(StageTableTest, AStepOfAnOlderEpochIsDropped) {

@@ -60,6 +60,15 @@ void check(const Welcome& m, Check& check) {
 }
 
 void check(const Telemetry& m, Check& check) {
+  for_each_field(m.device, [&](std::string_view name, const auto& value, FieldRange range) {
+    if (!value || in_range(*value, range)) return;
+    if constexpr (std::is_same_v<decltype(*value), const BatteryState&>) {
+      check.fail(name, "unknown");
+    } else {
+      check.fail(name, fmt::format("{}, not {} to {}", *value, range.least, range.most));
+    }
+  });
+  check.at_most("neighbours", m.neighbours.size(), kNeighboursMax);
   check.at_most("stages", m.stages.size(), kPlanStagesMax);
 }
 

@@ -57,13 +57,36 @@ std::vector<std::string> addresses_from(const Repeated& from) {
 
 // --- parts of messages ---
 
+// A field that may be absent has the same name on both sides.
+// NOLINTBEGIN(bugprone-macro-parentheses): names take none.
+#define SHOAL_OPTIONAL_TO(from, to, name) \
+  if ((from).name) (to).set_##name(*(from).name)
+#define SHOAL_OPTIONAL_FROM(from, to, name) \
+  if ((from).has_##name()) (to).name = (from).name()
+// NOLINTEND(bugprone-macro-parentheses)
+
+void to_proto(const NeighbourTelemetry& from, pb::NeighbourTelemetry& to) {
+  set_digest(from.node.key, to.mutable_node());
+  SHOAL_OPTIONAL_TO(from, to, rtt_us);
+}
+void from_proto(const pb::NeighbourTelemetry& from, NeighbourTelemetry& to, Check& check) {
+  to.node.key = digest_from(from.node(), "neighbours.node", check);
+  SHOAL_OPTIONAL_FROM(from, to, rtt_us);
+}
+
 void to_proto(const StageTelemetry& from, pb::StageTelemetry& to) {
   to.set_stage(from.stage.value);
   to.set_steps_queued(from.steps_queued);
   to.set_steps_done(from.steps_done);
+  SHOAL_OPTIONAL_TO(from, to, step_us);
+  SHOAL_OPTIONAL_TO(from, to, row_us);
 }
 void from_proto(const pb::StageTelemetry& from, StageTelemetry& to, Check&) {
-  to = {{from.stage()}, from.steps_queued(), from.steps_done()};
+  to.stage.value = from.stage();
+  to.steps_queued = from.steps_queued();
+  to.steps_done = from.steps_done();
+  SHOAL_OPTIONAL_FROM(from, to, step_us);
+  SHOAL_OPTIONAL_FROM(from, to, row_us);
 }
 
 void to_proto(const PlanStage& from, pb::PlanStage& to) {
@@ -243,16 +266,46 @@ void from_proto(const pb::FetchHello&, FetchHello&, Check&) {}
 
 // --- control ---
 
+// The device's fields that travel as what they are.
+#define SHOAL_DEVICE_FIELDS(SHOAL_FIELD, from, to) \
+  SHOAL_FIELD(from, to, cpu_own_permille);         \
+  SHOAL_FIELD(from, to, cpu_others_permille);      \
+  SHOAL_FIELD(from, to, memory_total_bytes);       \
+  SHOAL_FIELD(from, to, memory_available_bytes);   \
+  SHOAL_FIELD(from, to, resident_bytes);           \
+  SHOAL_FIELD(from, to, memory_some_permille);     \
+  SHOAL_FIELD(from, to, memory_full_permille);     \
+  SHOAL_FIELD(from, to, battery_percent);          \
+  SHOAL_FIELD(from, to, battery_current_ma);       \
+  SHOAL_FIELD(from, to, battery_power_mw);         \
+  SHOAL_FIELD(from, to, battery_millicelsius);     \
+  SHOAL_FIELD(from, to, cpu_millicelsius);         \
+  SHOAL_FIELD(from, to, skin_millicelsius);        \
+  SHOAL_FIELD(from, to, throttled);                \
+  SHOAL_FIELD(from, to, cpu_limit_permille)
+
 void to_proto(const Telemetry& from, pb::Telemetry& to) {
-  to.set_memory_available_bytes(from.memory_available_bytes);
-  to.set_resident_bytes(from.resident_bytes);
+  const DeviceTelemetry& device = from.device;
+  SHOAL_DEVICE_FIELDS(SHOAL_OPTIONAL_TO, device, to);
+  if (device.battery_state) to.set_battery_state(static_cast<std::uint32_t>(*device.battery_state));
+  SHOAL_OPTIONAL_TO(from, to, coordinator_rtt_us);
+  list_to(from.neighbours, to.mutable_neighbours());
   list_to(from.stages, to.mutable_stages());
 }
 void from_proto(const pb::Telemetry& from, Telemetry& to, Check& check) {
-  to.memory_available_bytes = from.memory_available_bytes();
-  to.resident_bytes = from.resident_bytes();
+  DeviceTelemetry& device = to.device;
+  SHOAL_DEVICE_FIELDS(SHOAL_OPTIONAL_FROM, from, device);
+  if (from.has_battery_state()) {
+    device.battery_state = enum_from<BatteryState>(from.battery_state(), kBatteryStateNames, "battery_state", check);
+  }
+  SHOAL_OPTIONAL_FROM(from, to, coordinator_rtt_us);
+  list_from(from.neighbours(), to.neighbours, "neighbours", kNeighboursMax, check);
   list_from(from.stages(), to.stages, "stages", kPlanStagesMax, check);
 }
+
+#undef SHOAL_DEVICE_FIELDS
+#undef SHOAL_OPTIONAL_TO
+#undef SHOAL_OPTIONAL_FROM
 
 void to_proto(const Ping& from, pb::Ping& to) {
   to.set_sent_us(from.sent_us);

@@ -43,6 +43,18 @@ Status decoded(const Proto& proto) {
 #define EXPECT_REFUSED(T, proto, text) \
   EXPECT_THAT(decoded<T>(proto).ok() ? "accepted" : decoded<T>(proto).error().message, HasSubstr(text))
 
+// Every field there, and as large as its range allows.
+Telemetry full_telemetry(std::size_t neighbours, std::size_t stages) {
+  Telemetry telemetry;
+  for_each_field(telemetry.device, [](std::string_view, auto& value, FieldRange range) {
+    value = static_cast<typename std::remove_reference_t<decltype(value)>::value_type>(range.most);
+  });
+  telemetry.coordinator_rtt_us = UINT32_MAX;
+  telemetry.neighbours.assign(neighbours, {{Sha256::of({})}, UINT32_MAX});
+  telemetry.stages.assign(stages, {{UINT64_MAX}, UINT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX});
+  return telemetry;
+}
+
 TEST(Frame, EveryMessageComesBackUnchanged) {
   SampleMessages samples(1);
   for (std::size_t type = 0; type < kTypes; ++type) {
@@ -69,7 +81,7 @@ TEST(Frame, FullMessagesFitTheirLimits) {
       Plan{{kBig},
            std::vector<PlanStage>(
                kPlanStagesMax, {{kBig}, {digest}, {UINT32_MAX - 1, UINT32_MAX}, name, addresses, 65535, true, true})});
-  full.push_back(Telemetry{kBig, kBig, std::vector<StageTelemetry>(kPlanStagesMax, {{kBig}, UINT32_MAX, kBig})});
+  full.push_back(full_telemetry(kNeighboursMax, kPlanStagesMax));
   full.push_back(LoadStage{{kBig},
                            {kBig},
                            {0, UINT32_MAX},
@@ -211,6 +223,12 @@ TEST(Frame, BrokenPromisesAreRefusedByName) {
   v1::Telemetry telemetry;
   for (std::size_t i = 0; i <= kPlanStagesMax; ++i) telemetry.add_stages();
   EXPECT_REFUSED(Telemetry, telemetry, "Telemetry.stages: 1025, at most 1024");
+  telemetry.clear_stages();
+  for (std::size_t i = 0; i <= kNeighboursMax; ++i) telemetry.add_neighbours()->set_node(std::string(32, 'n'));
+  EXPECT_REFUSED(Telemetry, telemetry, "Telemetry.neighbours: 65, at most 64");
+  telemetry.clear_neighbours();
+  telemetry.add_neighbours();
+  EXPECT_REFUSED(Telemetry, telemetry, "Telemetry.neighbours.node: a SHA-256 has 32 bytes, this one 0");
 
   v1::Relay relay;
   relay.set_peer(std::string(31, 'p'));
@@ -348,6 +366,53 @@ TEST(Frame, FieldsAndErrorCodesOfNewerWritersAreTolerated) {
   const auto decoded_reject = decode_message(type_of<Reject>(), as_bytes(text));
   ASSERT_TRUE(decoded_reject.ok());
   EXPECT_EQ(std::get<Reject>(*decoded_reject), (Reject{ErrorCode::kInternal, "something new"}));
+}
+
+// Goal: no device's value gets in that base/telemetry.h calls impossible. How: each field one beyond both its ends.
+TEST(Frame, TelemetryOutOfItsRangesIsRefusedByName) {
+  const auto refused = [](auto change, const std::string& text) {
+    v1::Telemetry telemetry;
+    change(telemetry);
+    EXPECT_REFUSED(Telemetry, telemetry, text);
+  };
+  refused([](auto& t) { t.set_battery_percent(101); }, "Telemetry.battery_percent: 101, not 0 to 100");
+  refused([](auto& t) { t.set_battery_state(4); }, "Telemetry.battery_state: 4, at most 3");
+  refused([](auto& t) { t.set_cpu_own_permille(1001); }, "Telemetry.cpu_own_permille: 1001");
+  refused([](auto& t) { t.set_cpu_others_permille(1001); }, "Telemetry.cpu_others_permille: 1001");
+  refused([](auto& t) { t.set_memory_some_permille(UINT32_MAX); }, "Telemetry.memory_some_permille");
+  refused([](auto& t) { t.set_memory_full_permille(1001); }, "Telemetry.memory_full_permille");
+  refused([](auto& t) { t.set_cpu_limit_permille(1001); }, "Telemetry.cpu_limit_permille");
+  refused([](auto& t) { t.set_memory_total_bytes(UINT64_MAX); }, "Telemetry.memory_total_bytes");
+  refused([](auto& t) { t.set_memory_available_bytes((std::uint64_t{1} << 60) + 1); }, "memory_available_bytes");
+  refused([](auto& t) { t.set_resident_bytes(std::uint64_t{1} << 63); }, "Telemetry.resident_bytes");
+  refused([](auto& t) { t.set_battery_current_ma(-100'001); }, "Telemetry.battery_current_ma: -100001");
+  refused([](auto& t) { t.set_battery_power_mw(1'000'001); }, "Telemetry.battery_power_mw: 1000001");
+  refused([](auto& t) { t.set_battery_millicelsius(-50'001); }, "Telemetry.battery_millicelsius: -50001");
+  refused([](auto& t) { t.set_cpu_millicelsius(200'001); }, "Telemetry.cpu_millicelsius: 200001");
+  refused([](auto& t) { t.set_skin_millicelsius(INT32_MIN); }, "Telemetry.skin_millicelsius");
+}
+
+// Goal: what a device cannot tell arrives as unknown, and a 0 that it tells as 0.
+TEST(Frame, UnknownIsNotZero) {
+  Telemetry telemetry;
+  telemetry.device.battery_percent = 0;
+  telemetry.device.throttled = false;
+  telemetry.device.battery_state = BatteryState::kDischarging;
+  telemetry.stages = {{StageId{1}, 0, 0, 0, std::nullopt}};
+  const auto frame = decode_frame(whole_frame(telemetry, {}));
+  ASSERT_TRUE(frame.ok()) << frame.error().message;
+  EXPECT_EQ(std::get<Telemetry>(frame->message), telemetry);
+  EXPECT_FALSE(std::get<Telemetry>(frame->message).device.cpu_own_permille);
+}
+
+// Goal: telemetry takes less than 1 KB/s of a node's link. How: two a second of a node with two stages, each with a
+// neighbour, all numbers as large as they may be; with a TLS record of its own (5 bytes of header, 1 of type, 16 of
+// tag) and the headers of TCP with timestamps and IPv6 (72) each time.
+TEST(Frame, TelemetryTakesLessThanAKilobyteASecond) {
+  constexpr std::size_t kRecordBytes = 22, kPacketBytes = 72;
+  const std::size_t frame_bytes = whole_frame(full_telemetry(2, 2), {}).size();
+  RecordProperty("frame_bytes", static_cast<int>(frame_bytes));
+  EXPECT_LT(2 * (frame_bytes + kRecordBytes + kPacketBytes), 1000u) << frame_bytes << " bytes a frame";
 }
 
 // Whatever is decoded can be encoded and decoded again to the same: nothing half-checked gets through.

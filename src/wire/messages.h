@@ -1,9 +1,9 @@
 // What travels between processes, as plain C++: the domain side of proto/shoal/v1/wire.proto.
 //
 // A message that frame.h has decoded is well-formed: sizes within the limits below, hashes 32 bytes long, enums known,
-// layer ranges not empty, row arrays of equal length, pieces inside their shard, logits finite, texts UTF-8 without
-// control characters (they end in logs and on terminals). Whether it makes sense now is for its receiver to judge. An
-// ErrorCode of a newer peer that we do not know becomes kInternal.
+// layer ranges not empty, row arrays of equal length, pieces inside their shard, logits finite, what a device tells in
+// the ranges of base/telemetry.h, texts UTF-8 without control characters (they end in logs and on terminals). Whether
+// it makes sense now is for its receiver to judge. An ErrorCode of a newer peer that we do not know becomes kInternal.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "base/activations.h"
 #include "base/ids.h"
 #include "base/stage_spec.h"
+#include "base/telemetry.h"
 
 namespace shoal::wire {
 
@@ -75,18 +76,6 @@ struct FetchHello {
   bool operator==(const FetchHello&) const = default;
 };
 
-struct StageTelemetry {
-  StageId stage;
-  std::uint32_t steps_queued = 0;
-  std::uint64_t steps_done = 0;
-  bool operator==(const StageTelemetry&) const = default;
-};
-struct Telemetry {
-  std::uint64_t memory_available_bytes = 0;
-  std::uint64_t resident_bytes = 0;
-  std::vector<StageTelemetry> stages;
-  bool operator==(const Telemetry&) const = default;
-};
 struct Ping {
   std::uint64_t sent_us = 0;
   bool operator==(const Ping&) const = default;

@@ -62,6 +62,9 @@ class SampleMessages {
   std::uint32_t u32() { return static_cast<std::uint32_t>(random_() >> (32 + below(32))); }
   std::uint16_t u16() { return static_cast<std::uint16_t>(random_()); }
   bool coin() { return below(2) == 1; }
+  std::uint64_t below_inclusive(FieldRange range) {
+    return below(static_cast<std::uint64_t>(range.most - range.least) + 1);
+  }
   Digest digest() { return Digest::from_bytes(bytes(32)).value(); }
   template <typename E>
   E enumerator(E last) {
@@ -92,9 +95,17 @@ class SampleMessages {
   void fill(Welcome& m) { m = {1 + static_cast<std::uint32_t>(below(kTelemetryIntervalMsMax)), text(kNameBytesMax)}; }
   void fill(DataHello& m) { m = {{u64()}}; }
   void fill(FetchHello&) {}
-  void fill(StageTelemetry& m) { m = {{u64()}, u32(), u64()}; }
+  std::optional<std::uint32_t> maybe_u32() { return coin() ? std::optional(u32()) : std::nullopt; }
+  void fill(StageTelemetry& m) { m = {{u64()}, u32(), u64(), maybe_u32(), maybe_u32()}; }
+  void fill(NeighbourTelemetry& m) { m = {{digest()}, maybe_u32()}; }
   void fill(Telemetry& m) {
-    m = {u64(), u64(), {}};
+    m = {};
+    for_each_field(m.device, [this](std::string_view, auto& value, FieldRange range) {
+      using T = typename std::remove_reference_t<decltype(value)>::value_type;
+      if (coin()) value = static_cast<T>(range.least + static_cast<std::int64_t>(below_inclusive(range)));
+    });
+    m.coordinator_rtt_us = maybe_u32();
+    fill_list(m.neighbours, kNeighboursMax);
     fill_list(m.stages, 40);
   }
   void fill(Ping& m) { m = {u64()}; }
