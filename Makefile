@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-full bench-spine tools clean help
+.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-full bench-spine chaos tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -55,6 +55,9 @@ bench-full: ## all of the table, with a 7B model: hours; writes bench/results/be
 
 bench-spine: ## what a shoal costs in itself: hops, memory, idling, exactness, known beginnings; writes bench/results/
 	@scripts/bench.sh spine
+
+chaos: ## faults of every kind, with real processes: hours; writes bench/results/chaos.md and docs/reliability.md
+	@scripts/bench.sh chaos --publish
 
 clean: ## remove build/
 	@rm -rf build

@@ -11,7 +11,6 @@ import datetime
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 
@@ -20,7 +19,7 @@ import drafts
 import scaling
 from cells import SHORT_PROMPT, Cell, Work, measure
 from chart import chart
-from common import CACHE, ROOT, machine, model, result_path, say, write
+from common import CACHE, commit, machine, model, result_path, say, write
 from links import SHAPES
 from llama_cpp import llama_tools
 from processes import unwind_on_signals
@@ -46,12 +45,6 @@ FORMS = {
 }
 # The whole model in llama.cpp has the file mapped and its weights repacked.
 MEMORY_OF_FILE = 2.3
-
-
-def commit():
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if git("status", "--porcelain", "-uno") else "")
 
 
 def made(name):

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(HERE)
 CACHE = os.path.join(os.environ.get("SHOAL_CACHE_DIR") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "shoal"), "bench")
 RESULTS = os.path.join(HERE, "results")  # `bench.py --out` changes it
-BIN = os.path.join(ROOT, "build", "release", "bin")
+BIN = os.environ.get("SHOAL_BIN") or os.path.join(ROOT, "build", "release", "bin")
 # What the other systems do not have, and what would make a prompt that comes again another measurement.
 PLAIN = ["--context", "1024", "--draft-tokens", "0", "--prefix-cache", "off"]
 
@@ -60,6 +60,12 @@ def machine():
     with open("/proc/cpuinfo") as file:
         name = re.search(r"model name\s*:\s*(.*)", file.read())
     return f"{os.cpu_count()} cores of {name.group(1) if name else platform.machine()}, {platform.machine()}"
+
+
+def commit():
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if git("status", "--porcelain", "-uno") else "")
 
 
 def headed(title, result):

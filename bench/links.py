@@ -20,7 +20,11 @@ class Link:
 
     def reshape(self, shape):
         delay_ms, rate_mbit = shape or (0, 0)
-        self.process.stdin.write(f"shape {delay_ms} 0 {rate_mbit}\n")
+        self.tell(f"shape {delay_ms} 0 {rate_mbit}")
+
+    def tell(self, command):
+        """What the shaper takes on its standard input (tests/support/link_shaper_main.cc)."""
+        self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
 
     def close(self):

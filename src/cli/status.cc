@@ -106,7 +106,7 @@ Status print_status(const json& status) {
   if (status["plan"].is_object()) {
     print_stages(status);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
-    if (const auto why = status.value("why_not_moved", ""); !why.empty()) std::printf("  %s\n", why.c_str());
+    if (const auto stays = status.value("why_not_moved", ""); !stays.empty()) std::printf("  %s\n", stays.c_str());
   }
   print_nodes(status["nodes"]);
   if (const std::string devices = device_table(status["nodes"]); !devices.empty()) {

@@ -23,7 +23,10 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
   Connection(LinkShaper& shaper, tcp::socket from)
       : shaper_(&shaper), ways_{Way(shaper.io_, std::move(from)), Way(shaper.io_, tcp::socket(shaper.io_))} {}
 
+  // Where nothing moves forth no connection is made either.
   void start() {
+    if (shaper_->stalled_[kForth]) return;
+    started_ = true;
     ways_[1].source.async_connect(shaper_->to_, [self = shared_from_this()](error_code error) {
       if (self->shaper_ == nullptr) return;
       if (error) return self->end();
@@ -42,6 +45,8 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
     shaper->connections_.erase(shared_from_this());
   }
   void resume() {
+    if (!started_) return start();
+    if (ways_[0].gone || ways_[1].gone) return end();
     for (int way = 0; way < kWays; ++way) deliver(way);
   }
 
@@ -57,11 +62,27 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
     std::deque<Chunk> queue;
     std::size_t queued_bytes = 0;
     bool reading = false, writing = false, read_all = false, ended = false;
+    bool gone = false;  // the source has failed, and its other end cannot know yet
   };
+
+  // The socket of one side has failed. The other side hears of it unless nothing moves that way.
+  void fail(int side) {
+    if (!shaper_->stalled_[side] || ways_[1 - side].gone) return end();
+    ways_[side].gone = true;
+    error_code ignored;
+    ways_[side].source.close(ignored);
+    drop(1 - side);
+  }
+  // What goes to a side that is gone.
+  void drop(int index) {
+    ways_[index].queue.clear();
+    ways_[index].queued_bytes = 0;
+    read(index);
+  }
 
   void read(int index) {
     Way& way = ways_[index];
-    if (shaper_ == nullptr || way.reading || way.read_all || way.queued_bytes >= kQueueBytesMax) return;
+    if (shaper_ == nullptr || way.reading || way.read_all || way.gone || way.queued_bytes >= kQueueBytesMax) return;
     way.reading = true;
     auto buffer = std::make_shared<std::vector<char>>(kChunkBytes);
     way.source.async_read_some(asio::buffer(*buffer),
@@ -69,8 +90,10 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
                                  if (self->shaper_ == nullptr) return;
                                  Way& own = self->ways_[index];
                                  own.reading = false;
-                                 if (error && error != asio::error::eof) return self->end();
+                                 if (own.gone) return;
+                                 if (error && error != asio::error::eof) return self->fail(index);
                                  own.read_all = static_cast<bool>(error);
+                                 if (self->ways_[1 - index].gone) return self->drop(index);
                                  buffer->resize(size);
                                  own.queued_bytes += size;
                                  Clock::time_point due = self->shaper_->arrival(index, size);
@@ -83,7 +106,7 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
 
   void deliver(int index) {
     Way& way = ways_[index];
-    if (shaper_ == nullptr || shaper_->stalled_ || way.writing || way.queue.empty()) return;
+    if (shaper_ == nullptr || shaper_->stalled_[index] || way.writing || way.queue.empty()) return;
     if (way.queue.front().due > Clock::now()) {
       way.timer.expires_at(way.queue.front().due);
       way.timer.async_wait([self = shared_from_this(), index](error_code error) {
@@ -105,8 +128,9 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
     asio::async_write(target, asio::buffer(*bytes),
                       [self = shared_from_this(), index, bytes](error_code error, std::size_t) {
                         if (self->shaper_ == nullptr) return;
-                        if (error) return self->end();
                         self->ways_[index].writing = false;
+                        if (self->ways_[1 - index].gone) return;  // what was queued has been dropped
+                        if (error) return self->fail(1 - index);
                         self->ways_[index].queued_bytes -= bytes->size();
                         self->read(index);
                         self->deliver(index);
@@ -114,6 +138,7 @@ class LinkShaper::Connection : public std::enable_shared_from_this<Connection> {
   }
 
   LinkShaper* shaper_;  // null once ended
+  bool started_ = false;
   Way ways_[kWays];
 };
 
@@ -155,7 +180,7 @@ void LinkShaper::cut() {
 }
 
 void LinkShaper::resume() {
-  stalled_ = cut_ = false;
+  stalled_[kForth] = stalled_[kBack] = cut_ = false;
   for (const auto& connection : std::set(connections_)) connection->resume();
 }
 

@@ -2,9 +2,9 @@
 // came.
 //
 // Each direction of the link delays every byte by `delay` and up to `jitter` more, keeps their order, and serves all
-// connections from one rate. It can get another shape, stall (nothing moves), be cut (connections end, new ones too)
-// and resume. Holds at most kQueueBytesMax a direction and connection: beyond that the sender's own TCP waits. Runs on
-// the io_context's thread.
+// connections from one rate. It can get another shape, stall (nothing moves, one way or both: also not the news that an
+// end has gone), be cut (connections end, new ones too) and resume. Holds at most kQueueBytesMax a direction and
+// connection: beyond that the sender's own TCP waits. Runs on the io_context's thread.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ class LinkShaper : public std::enable_shared_from_this<LinkShaper> {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kQueueBytesMax = 4u << 20;
-  static constexpr int kWays = 2;
+  static constexpr int kForth = 0, kBack = 1, kWays = 2;  // forth: from who dials to who is dialled
 
   // Throws boost::system::system_error when it cannot listen.
   LinkShaper(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& listen,
@@ -39,7 +39,7 @@ class LinkShaper : public std::enable_shared_from_this<LinkShaper> {
 
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   void reshape(LinkShape shape) { shape_ = shape; }  // of what comes from now on
-  void stall() { stalled_ = true; }
+  void stall(int way) { stalled_[way] = true; }
   void cut();
   void resume();
   void end();  // stops listening and closes all
@@ -56,7 +56,7 @@ class LinkShaper : public std::enable_shared_from_this<LinkShaper> {
   LinkShape shape_;
   SplitMix64 random_;
   Clock::time_point wire_free_[kWays] = {};  // when the last byte given to the wire has left it
-  bool stalled_ = false, cut_ = false;
+  bool stalled_[kWays] = {}, cut_ = false;
   std::set<std::shared_ptr<Connection>> connections_;
 };
 

@@ -1,6 +1,6 @@
 // shoal-link-shaper --listen 127.0.0.1:0 --to HOST:PORT [--delay-ms 2] [--jitter-ms 1] [--rate-mbit 100]
-// Prints the port it listens on. Takes `stall`, `cut`, `resume` and `shape DELAY_MS JITTER_MS RATE_MBIT`, a line each,
-// on standard input, and ends when that ends.
+// Prints the port it listens on. Takes `stall`, `stall forth` (from who dials), `stall back`, `cut`, `resume` and
+// `shape DELAY_MS JITTER_MS RATE_MBIT`, a line each, on standard input, and ends when that ends.
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -40,14 +41,23 @@ std::optional<shoal::tests::LinkShape> new_shape(const std::string& command) {
   return shape_of(delay_ms, jitter_ms, rate_mbit);
 }
 
+// Empty: another command.
+std::vector<int> stalled_ways(const std::string& command) {
+  using shoal::tests::LinkShaper;
+  if (command == "stall") return {LinkShaper::kForth, LinkShaper::kBack};
+  if (command == "stall forth") return {LinkShaper::kForth};
+  if (command == "stall back") return {LinkShaper::kBack};
+  return {};
+}
+
 void obey(asio::posix::stream_descriptor& input, std::string& line, shoal::tests::LinkShaper& shaper) {
   asio::async_read_until(input, asio::dynamic_buffer(line, 4096), '\n',
                          [&](boost::system::error_code error, std::size_t size) {
                            if (error) return shaper.end();
                            const std::string command = line.substr(0, size - 1);
                            line.erase(0, size);
-                           if (command == "stall")
-                             shaper.stall();
+                           if (const auto ways = stalled_ways(command); !ways.empty())
+                             for (const int way : ways) shaper.stall(way);
                            else if (command == "cut")
                              shaper.cut();
                            else if (command == "resume")

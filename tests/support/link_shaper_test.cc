@@ -1,5 +1,5 @@
 // Goal: the shaped link delays what it says, carries what it is given at the rate it says, takes another shape,
-// and stalls, cuts and resumes.
+// and stalls (one way or both), cuts and resumes.
 #include "support/link_shaper.h"
 
 #include <optional>
@@ -105,7 +105,7 @@ TEST_F(LinkShaperTest, KeepsItsRateAndTheOrderOfBytes) {
 
 TEST_F(LinkShaperTest, StallsResumesAndIsCut) {
   make({});
-  shaper_->stall();
+  shaper_->stall(LinkShaper::kForth);
   sender_.write_some(asio::buffer("x", 1));
   EXPECT_FALSE(run_until([&] { return arrived(receiver_) == 1; }, milliseconds(50)));
   shaper_->resume();
@@ -117,6 +117,55 @@ TEST_F(LinkShaperTest, StallsResumesAndIsCut) {
   refused.non_blocking(true);
   ended_ = false;
   EXPECT_TRUE(run_until([&] { return arrived(refused), ended_; }));
+}
+
+TEST_F(LinkShaperTest, StallsOneWay) {
+  make({});
+  shaper_->stall(LinkShaper::kBack);
+  sender_.write_some(asio::buffer("x", 1));
+  EXPECT_TRUE(run_until([&] { return arrived(receiver_) == 1; }));
+  receiver_.write_some(asio::buffer("y", 1));
+  EXPECT_FALSE(run_until([&] { return arrived(sender_) == 1; }, milliseconds(50)));
+  shaper_->resume();
+  EXPECT_TRUE(run_until([&] { return arrived(sender_) == 1; }));
+}
+
+// Who is gone cannot say so over a way on which nothing moves, and what is sent to it is lost.
+TEST_F(LinkShaperTest, AnEndThatGoesIsNotSeenWhileItsWayStalls) {
+  make({});
+  sender_.write_some(asio::buffer("x", 1));
+  ASSERT_TRUE(run_until([&] { return arrived(receiver_) == 1; }));
+  shaper_->stall(LinkShaper::kBack);
+  receiver_.set_option(asio::socket_base::linger(true, 0));
+  receiver_.close();
+  EXPECT_FALSE(run_until(
+      [&] {
+        error_code ignored;
+        sender_.write_some(asio::buffer("x", 1), ignored);
+        return arrived(sender_), ended_;
+      },
+      milliseconds(50)));
+  shaper_->resume();
+  EXPECT_TRUE(run_until([&] { return arrived(sender_), ended_; }));
+}
+
+TEST_F(LinkShaperTest, ConnectsOnlyWhereSomethingMovesForth) {
+  tcp::acceptor acceptor(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  acceptor.non_blocking(true);
+  const auto other = std::make_shared<LinkShaper>(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0),
+                                                  acceptor.local_endpoint(), LinkShape{});
+  other->start();
+  other->stall(LinkShaper::kForth);
+  tcp::socket dialler(io_), dialled(io_);
+  dialler.connect(tcp::endpoint(asio::ip::address_v4::loopback(), other->port()));
+  const auto accepted = [&] {
+    error_code error;
+    acceptor.accept(dialled, error);
+    return !error;
+  };
+  EXPECT_FALSE(run_until(accepted, milliseconds(50)));
+  other->resume();
+  EXPECT_TRUE(run_until(accepted));
 }
 
 }  // namespace

@@ -104,11 +104,11 @@ def complete(model_path, prompt, nodes, *arguments, max_tokens=24):
 
 
 class Process:
-    """A shoal process that runs until it is stopped. stderr goes to `log`."""
+    """A shoal process that runs until it is stopped. stderr goes to `log`. `launcher`: a command that becomes it."""
 
-    def __init__(self, arguments, log):
+    def __init__(self, arguments, log, launcher=()):
         self.log_path = pathlib.Path(log)
-        self.arguments = [SHOAL, *map(str, arguments), "--until-stdin-closes", "--log", "info"]
+        self.arguments = [*launcher, SHOAL, *map(str, arguments), "--until-stdin-closes", "--log", "info"]
         self.stopped = False
         with open(self.log_path, "ab") as out:
             self.log_start = out.tell()
@@ -141,7 +141,7 @@ class Process:
             return self.process.wait(10 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.arguments[1]} did not end when it was asked to:\n{self.log()}") from None
+            raise AssertionError(f"{self.log_path.stem} did not end when it was asked to:\n{self.log()}") from None
 
     def cpu_s(self):
         """User and system time that the process has used."""
@@ -151,8 +151,8 @@ class Process:
 
 
 class Node(Process):
-    def __init__(self, name, state, arguments, log):
-        super().__init__(arguments, log)
+    def __init__(self, name, state, arguments, log, launcher=()):
+        super().__init__(arguments, log, launcher)
         self.name = name
         self.state = state
 
@@ -238,15 +238,16 @@ class Shoal:
     """
 
     def __init__(self, model_path, nodes=2, context=512, serve_args=(), node_args=(), memory="1GiB", nodes_min=None,
-                 wait=True):
+                 wait=True, cluster="127.0.0.1:0", launcher=()):
         self.model = model_path
+        self.launcher = launcher
         self.nodes = []
         self.node_args = list(node_args)
         self.memory = memory
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="shoal-e2e."))
         self.state = self.directory / "coordinator"
         self.serve_args = ["--context", str(context), "--nodes", str(nodes_min or max(nodes, 1)), *map(str, serve_args)]
-        self.cluster = "127.0.0.1:0"
+        self.cluster = cluster
         self.coordinator = None
         try:
             self.start_coordinator()
@@ -295,7 +296,7 @@ class Shoal:
         (self.state / "api.json").unlink(missing_ok=True)
         self.coordinator = Process(["serve", "--model", self.model, "--listen", "127.0.0.1:0", "--cluster", self.cluster,
                                     "--state", self.state, "--name", "e2e", "--no-mdns", *self.serve_args],
-                                   self.directory / "coordinator.log")
+                                   self.directory / "coordinator.log", self.launcher)
         wait_until(lambda: (self.state / "api.json").exists() or not self.coordinator.running(), "the API's address")
         if not self.coordinator.running():
             raise AssertionError(f"the coordinator ended:\n{self.coordinator.log()}")
@@ -327,7 +328,8 @@ class Shoal:
     def _start_node(self, name, link, memory, listen, arguments):
         state = self.directory / name
         return Node(name, state, ["join", *link, "--name", name, "--memory", memory or self.memory, "--threads", "1",
-                                  "--listen", listen, "--state", state, *arguments], self.directory / f"{name}.log")
+                                  "--listen", listen, "--state", state, *arguments], self.directory / f"{name}.log",
+                    self.launcher)
 
     # --- the API ---
 
@@ -383,7 +385,7 @@ class Shoal:
     def status(self):
         return self.get("/shoal/v1/status", admin=True)
 
-    def wait_status(self, condition, what, seconds=20):
+    def wait_status(self, condition, what, seconds=20, pause=0.01):
         """Polls the status until condition(status) is true; that status."""
         last = {}
 
@@ -392,7 +394,7 @@ class Shoal:
             return last["status"] if condition(last["status"]) else None
 
         try:
-            return wait_until(reached, what, seconds)
+            return wait_until(reached, what, seconds, pause)
         except AssertionError as error:
             raise AssertionError(f"{error}; the status was {json.dumps(last['status'], indent=1)}") from None
 
