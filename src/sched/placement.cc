@@ -291,8 +291,7 @@ void Placement::keep_shards(std::vector<Action>& actions) {
   fetch_ = next_fetch();
   if (!fetch_) return;
   fetch_->stage = {++stages_};
-  actions.emplace_back(FetchShard{fetch_->node, fetch_->stage, fetch_->range, fetch_->range.first == 0,
-                                  fetch_->range.last == model_.layer_count});
+  actions.emplace_back(FetchShard{fetch_->node, fetch_->stage, fetch_->range});
 }
 
 plan::PlanRules Placement::rules() const {
@@ -361,7 +360,7 @@ void Placement::host(NodeId node, LayerRange range, Time now, std::vector<Action
   const StageId stage{++stages_};
   hosted_[node] = {stage, range, false, now};
   host_of_[stage] = node;
-  loads.emplace_back(LoadStage{node, stage, range, range.first == 0, range.last == model_.layer_count});
+  loads.emplace_back(LoadStage{node, stage, range});
 }
 
 void Placement::restart(bool reload, Time now, std::vector<Action>& actions) {

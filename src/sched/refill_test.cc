@@ -235,7 +235,6 @@ TEST_F(RefillTest, SpareNodesFetchTheShardsOneAfterTheOther) {
   ASSERT_THAT(fetches, SizeIs(1));
   EXPECT_EQ(fetches[0].node, Harness::node(3));
   EXPECT_EQ(fetches[0].range, h_->snapshot().plan->stages[0].range);
-  EXPECT_TRUE(fetches[0].is_first);
   h_->on(Harness::joined(4));
   EXPECT_THAT(h_->all<FetchShard>(), SizeIs(1)) << "one at a time";
   h_->on(ShardFetched{fetches[0].stage});

@@ -180,8 +180,6 @@ struct LoadStage {
   NodeId node;
   StageId stage;
   LayerRange range;
-  bool is_first = false;
-  bool is_last = false;
 };
 struct DropStage {
   NodeId node;
@@ -193,8 +191,6 @@ struct FetchShard {
   NodeId node;
   StageId stage;  // never a stage of a plan
   LayerRange range;
-  bool is_first = false;
-  bool is_last = false;
 };
 // Sent to every node in it once all its stages are chosen (before they load): links can be dialled meanwhile. A stage
 // that is loaded already keeps its StageId; for its node only the epoch (and perhaps a neighbour) is new.

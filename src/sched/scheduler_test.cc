@@ -29,7 +29,7 @@ TEST(Scheduler, WaitsForNodesToSettleThenPlansWithAllOfThem) {
   EXPECT_THAT(h.all<PublishPlan>()[0].plan.stages, SizeIs(2));
   const auto loads = h.all<LoadStage>();
   ASSERT_THAT(loads, SizeIs(2));
-  EXPECT_TRUE(loads[0].is_first && !loads[0].is_last && !loads[1].is_first && loads[1].is_last);
+  EXPECT_TRUE(loads[0].range.first == 0 && loads[0].range.last == loads[1].range.first && loads[1].range.last == 4);
   EXPECT_EQ(h.snapshot().state, PlanState::kLoading);
   h.load_all();
   EXPECT_EQ(h.snapshot().state, PlanState::kServing);
