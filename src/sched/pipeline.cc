@@ -39,14 +39,11 @@ void Pipeline::start_again(Sequence& sequence) {
 
 void Pipeline::open(const PlannedPlan& plan, bool keeps_kv, const SequenceOrder& live) {
   epoch_ = plan.epoch;
-  plan_stages_.clear();
-  for (const PlannedPlan::Stage& stage : plan.stages) plan_stages_.push_back(stage.stage);
-  std::erase_if(filled_, [this](StageId stage) {
-    return std::find(plan_stages_.begin(), plan_stages_.end(), stage) == plan_stages_.end();
-  });
+  stages_.clear();
+  for (const PlannedPlan::Stage& stage : plan.stages) stages_.push_back(stage.stage);
+  std::erase_if(filled_,
+                [this](StageId stage) { return std::find(stages_.begin(), stages_.end(), stage) == stages_.end(); });
   first_node_ = plan.stages.front().node;
-  first_stage_ = plan.stages.front().stage;
-  stages_ = plan.stages.size();
   costs_ = {};
   if (!keeps_kv) resident_.clear();
   std::set<SequenceId> useless = resident_;
@@ -58,14 +55,14 @@ void Pipeline::open(const PlannedPlan& plan, bool keeps_kv, const SequenceOrder&
     }
     useless.erase(sequence->id);
     sequence->kv_rows = sequence->cells_reserved;  // as many, perhaps, on some stage: the first step truncates
-    sequence->refilling = filled_.size() < plan_stages_.size();
+    sequence->refilling = filled_.size() < stages_.size();
     if (sequence->refilling) continue;
     ++sequences_resumed_;
     prefilling_.emplace(arrival, sequence);
   }
   frees_.assign(useless.begin(), useless.end());
   refill_.open(plan, filled_, live);
-  if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
+  note_filled();
 }
 
 void Pipeline::add(Sequence& sequence) {
@@ -107,7 +104,7 @@ void Pipeline::remove(Sequence& sequence) {
   sequence.flights.clear();
   if (sequence.refilling) {
     if (refill_.remove(sequence)) free(sequence.id);
-    if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
+    note_filled();
   } else if (sequence.prefilling) {
     prefilling_.erase(sequence.arrival);
   } else {
@@ -126,7 +123,7 @@ void Pipeline::free(SequenceId id) {
 
 bool Pipeline::form(Time now, SendStep& step) {
   if (!may_form()) return false;
-  step = {epoch_, {}, first_node_, first_stage_, {}, {}, {}, {}, {}};
+  step = {epoch_, {}, first_node_, stages_.front(), {}, {}, {}, {}, {}};
   InFlight flight{now, {}, {}, false, false, 0};
   take_suspect(step, flight);
   if (!flight.suspect) {
@@ -163,12 +160,12 @@ void Pipeline::take_suspect(SendStep& step, InFlight& flight) {
   Sequence& first = *prefilling_.begin()->second;
   flight.suspect = true;
   const std::size_t room = std::min(limits_.prompt_rows_per_step_max, limits_.rows_per_step_max);
-  take_prompt_of(first, best_chunk(costs_, stages_, first.tokens.size(), 0, !decoding_.empty(), room), step);
+  take_prompt_of(first, best_chunk(costs_, stages_.size(), first.tokens.size(), 0, !decoding_.empty(), room), step);
 }
 
 std::size_t Pipeline::decode_rows_next() const {
-  if (due_.empty() || decode_steps_in_flight_ >= stages_) return 0;
-  const std::size_t fair = (decoding_.size() + stages_ - 1) / stages_;
+  if (due_.empty() || decode_steps_in_flight_ >= stages_.size()) return 0;
+  const std::size_t fair = (decoding_.size() + stages_.size() - 1) / stages_.size();
   return std::min({fair, due_.size(), std::size_t{limits_.rows_per_step_max}});
 }
 
@@ -200,7 +197,7 @@ std::size_t Pipeline::prompt_rows() const {
 void Pipeline::take_prompt_rows(SendStep& step) {
   if (prefilling_.empty()) return;
   std::size_t room =
-      best_chunk(costs_, stages_, prompt_rows(), step.rows.size(), !decoding_.empty(),
+      best_chunk(costs_, stages_.size(), prompt_rows(), step.rows.size(), !decoding_.empty(),
                  std::min<std::size_t>(limits_.prompt_rows_per_step_max, limits_.rows_per_step_max - step.rows.size()));
   for (auto next = prefilling_.begin(); next != prefilling_.end() && room > 0;) {
     Sequence& sequence = *next++->second;
@@ -268,27 +265,27 @@ std::optional<Action> Pipeline::refill(Time now) {
   return action;
 }
 
-void Pipeline::refilled(StepId step, Sequences& sequences, Time now) {
-  if (const auto change = refill_.done(step, now)) apply(*change, sequences);
-}
-
-void Pipeline::not_in_journal(StepId step, Sequences& sequences, Time now) {
-  if (const auto change = refill_.missing(step, now)) apply(*change, sequences);
-}
-
-void Pipeline::apply(const Refill::Change& change, Sequences& sequences) {
-  if (change.kind != Refill::Change::Kind::kRefilled) free(change.id);
-  if (change.kind != Refill::Change::Kind::kMayBeFreed) {
-    Sequence& sequence = *sequences.find(change.request);
+void Pipeline::refilled(StepId step, bool missing, Sequences& sequences, Time now) {
+  const auto change = refill_.back(step, missing, now);
+  if (!change) return;
+  using enum Refill::Change::Kind;
+  if (change->kind != kRefilled) free(change->id);
+  if (change->kind != kMayBeFreed) {
+    Sequence& sequence = *sequences.find(change->request);
     sequence.refilling = false;
-    if (change.kind == Refill::Change::Kind::kRefilled) {
-      ++sequences_resumed_;
-    } else {
+    if (change->kind == kStartsAgain) {
       start_again(sequence);
+    } else {
+      ++sequences_resumed_;
     }
     prefilling_.emplace(sequence.arrival, &sequence);
   }
-  if (refill_.idle()) filled_.insert(plan_stages_.begin(), plan_stages_.end());
+  note_filled();
+}
+
+// Once nobody is refilled any more, all stages have what any of them has.
+void Pipeline::note_filled() {
+  if (refill_.idle()) filled_.insert(stages_.begin(), stages_.end());
 }
 
 std::optional<Pipeline::Deadline> Pipeline::deadline() const {

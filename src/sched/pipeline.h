@@ -75,8 +75,8 @@ class Pipeline {
   // What new stages are to be given next; nullopt: nothing, or enough is under way.
   std::optional<Action> refill(Time now);
   bool refilling(Epoch epoch, StepId step) const { return epoch == epoch_ && refill_.under_way(step); }
-  void refilled(StepId step, Sequences& sequences, Time now);
-  void not_in_journal(StepId step, Sequences& sequences, Time now);
+  // A step of them is back; `missing`: the journal had not all of its rows.
+  void refilled(StepId step, bool missing, Sequences& sequences, Time now);
   std::size_t sequences_refilling() const { return refill_.sequences(); }
   std::uint64_t sequences_resumed() const { return sequences_resumed_; }
   std::uint64_t sequences_restarted() const { return sequences_restarted_; }
@@ -110,7 +110,7 @@ class Pipeline {
     std::size_t rows = 0;
   };
 
-  bool may_form() const { return in_flight_.size() <= stages_ && sampling_ == 0 && !drafts_awaited_since_; }
+  bool may_form() const { return in_flight_.size() <= stages_.size() && sampling_ == 0 && !drafts_awaited_since_; }
   bool suspect_goes_next() const;
   std::size_t decode_rows_next() const;
   static std::size_t drafts_left(const Sequence& sequence);  // as many at most may be sent behind its newest token
@@ -128,35 +128,33 @@ class Pipeline {
   void append_drafts(Sequence& sequence, std::size_t decode_rows, std::size_t to_come, SendStep& step);
   void leave(Sequence& sequence);  // the step it awaits
   void start_again(Sequence& sequence);
-  void apply(const Refill::Change& change, Sequences& sequences);
+  void note_filled();
 
   const Limits& limits_;
   Epoch epoch_;
   NodeId first_node_;
-  StageId first_stage_;
-  std::size_t stages_ = 0;
+  std::vector<StageId> stages_;  // of the plan, in its order
 
   SequenceOrder prefilling_;
   std::deque<Sequence*> due_;
   std::vector<Sequence*> decoding_;       // live sequences that are not prefilling
   std::size_t sampling_ = 0;              // of them, those whose token is being chosen
-  std::map<StepId, InFlight> in_flight_;  // at most stages_ + 1
+  std::map<StepId, InFlight> in_flight_;  // at most one more than stages
   std::size_t decode_steps_in_flight_ = 0;
   std::size_t suspect_steps_in_flight_ = 0;
   Time last_done_;
   std::vector<SequenceId> frees_;  // for the next step
   std::vector<Fork> forks_;        // for the next step
   std::set<SequenceId> resident_;  // may be in some stage's KV: had a row, and no StepDone has confirmed its freeing
-  std::vector<StageId> plan_stages_;
-  std::set<StageId> filled_;  // stages, perhaps of a plan that is over, with all rows that came back
+  std::set<StageId> filled_;       // stages, perhaps of a plan that is over, with all rows that came back
   Refill refill_;
-  std::uint64_t sequences_resumed_ = 0;
-  std::uint64_t sequences_restarted_ = 0;
   StepCosts costs_;                // of this epoch
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;
   std::uint64_t model_drafts_sent_ = 0;  // of them, the draft model's
   std::uint64_t model_drafts_accepted_ = 0;
+  std::uint64_t sequences_resumed_ = 0;    // by a new plan
+  std::uint64_t sequences_restarted_ = 0;  // from their tokens
   CostLine drafting_cost_;
   std::uint64_t asks_ = 0;
   std::uint64_t ask_open_ = 0;                // unanswered; 0: none

@@ -142,7 +142,7 @@ void Pipeline::append_drafts(Sequence& sequence, std::size_t decode_rows, std::s
 
 void Pipeline::take_rows_ahead(SendStep& step, InFlight& flight) {
   if (!step.rows.empty() || limits_.draft_tokens_max == 0 || !due_.empty()) return;
-  if (decoding_.size() >= stages_ || decode_steps_in_flight_ >= stages_) return;
+  if (decoding_.size() >= stages_.size() || decode_steps_in_flight_ >= stages_.size()) return;
   Sequence* next = nullptr;  // whoever is least ahead
   for (Sequence* sequence : decoding_) {
     if (!next || sequence->flights.size() < next->flights.size()) next = sequence;

@@ -98,14 +98,6 @@ std::optional<Refill::Change> Refill::back(StepId step, bool missing, Time now) 
   return change;
 }
 
-std::optional<Refill::Change> Refill::done(StepId step, Time now) {
-  return back(step, false, now);
-}
-
-std::optional<Refill::Change> Refill::missing(StepId step, Time now) {
-  return back(step, true, now);
-}
-
 std::optional<Time> Refill::waits_since() const {
   if (under_way_.empty()) return std::nullopt;
   return std::max(under_way_.begin()->second.sent_at, last_back_);

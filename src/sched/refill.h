@@ -44,9 +44,9 @@ class Refill {
   };
   bool under_way(StepId step) const { return under_way_.contains(step); }
   std::uint64_t request_of(StepId step) const { return under_way_.at(step).request; }
-  // Both: of a step under way. nullopt: more of its sequence is to come.
-  std::optional<Change> done(StepId step, Time now);
-  std::optional<Change> missing(StepId step, Time now);
+  // A step under way has come back, or (`missing`) the journal had not all of its rows. nullopt: more of its sequence
+  // is to come.
+  std::optional<Change> back(StepId step, bool missing, Time now);
 
   bool idle() const { return sequences_.empty(); }
   std::size_t sequences() const { return sequences_.size(); }
@@ -82,7 +82,6 @@ class Refill {
   Action chunk(const Run& run, const Entry& entry, SequenceId id, std::uint32_t first, std::uint32_t count,
                StepId step) const;
   void forget_waiting(SequenceId id);
-  std::optional<Change> back(StepId step, bool missing, Time now);
 
   Epoch epoch_;
   std::vector<Run> runs_;

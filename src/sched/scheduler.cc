@@ -107,7 +107,7 @@ void Scheduler::State::handle(const ShardFetched& event, Time) {
 }
 
 void Scheduler::State::handle(const StepDone& event, Time now) {
-  if (pipeline.refilling(event.epoch, event.step)) return pipeline.refilled(event.step, sequences, now);
+  if (pipeline.refilling(event.epoch, event.step)) return pipeline.refilled(event.step, false, sequences, now);
   if (!pipeline.under_way(event.epoch, event.step)) return;
   // Steps do not overtake each other: an older one that is not back is lost, and with it rows that later ones stand on.
   if (const StepId lost = pipeline.oldest_step(); lost != event.step) {
@@ -121,7 +121,7 @@ void Scheduler::State::handle(const StepDone& event, Time now) {
 void Scheduler::State::handle(const StepFailed& event, Time now) {
   const bool refilling = pipeline.refilling(event.epoch, event.step);
   if (!refilling && !pipeline.under_way(event.epoch, event.step)) return;
-  if (refilling && event.code == ErrorCode::kNotFound) return pipeline.not_in_journal(event.step, sequences, now);
+  if (refilling && event.code == ErrorCode::kNotFound) return pipeline.refilled(event.step, true, sequences, now);
   fail_step(event.step, {event.code, event.message}, event.code == ErrorCode::kUnavailable, now);
 }
 

@@ -16,25 +16,22 @@
 //  - At most stages + 1 steps are in a pipeline, at most `stages` of them with decode rows; at most rows_per_step_max
 //    rows are in a step; at most sequences_max sequences and kv_tokens_total cells (prompt + answer limit of each,
 //    reserved on admission) are in its KV.
-//  - A draft model is asked for a sequence's newest token at most once, and owes one answer at most; the texts told to
-//  it
-//    are, one after the other, the sequence's tokens from its first. A step waits draft_wait_max for an answer.
+//  - A draft model is asked for a sequence's newest token at most once, and owes one answer at most. The texts told to
+//    it are, one after the other, the sequence's tokens from its first. A step waits draft_wait_max for an answer.
 //  - A sequence ends with exactly one Emit of kind kEnd or kError; tokens are emitted in order, none twice.
-//  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies are computed
-//    again from their tokens under the next one, with a fresh SequenceId: their clients see a pause. This is the last
-//    resort: what the stages still have is not computed again, see below.
+//  - A new plan has a new epoch; what belongs to an older one is ignored. Sequences alive when a plan dies go on under
+//    the next one, and their clients see a pause. Where it keeps stages of the one before, from the rows that had come
+//    back and under their ids, their first step truncates them to these, once the stages that are new have got the same
+//    rows: from the journal of the stage before them, or from tokens where they are the first ones (refill.h). Else
+//    from their tokens, with a fresh SequenceId.
 //  - A SequenceId that had rows in an epoch is named in the `frees` of exactly one later step of that epoch, unless the
 //    epoch dies first, or it is kept: with the prefix cache, what an ended sequence leaves in the KV stays until it is
 //    in the way (prefix_cache.h), and a new sequence may go on under its id, or begin as a fork of it or of a live one.
-//  - Where a new plan keeps stages of the one before, live sequences go on under their ids from the rows that had come
-//    back (and their first step truncates them to these), once the stages that are new have got the same rows: from the
-//    journal of the stage before them, or from tokens where they are the first ones. See refill.h.
 //  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
 //    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
-//    the `frees` of the first step of the new epoch, which comes before any other.
-//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory. A stage that is
-//  to
-//    take the place of one on a paused node is loaded before its plan (make before break).
+//    the `frees` of the first step of the new epoch, which comes before any other; but for the sequences that go on.
+//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory. A stage that
+//    takes the place of one on a paused node is loaded before its plan comes (make before break).
 //
 // What happens when something breaks:
 //  - A node with a stage is lost: a spare node takes its place, one with the shard on flash before others, and all else
@@ -44,11 +41,10 @@
 //  - A stage fails to load: its node is left out for stage_retry_after, after stage_tries_max times until it joins
 //    anew.
 //  - A step fails, does not come back, or a later one comes back before it: the same plan under a new epoch. Only the
-//  sequences in that step are blamed; a
-//    blamed one travels alone until it has made a token, so that it cannot take others with it, and after
-//    step_failures_max failures without a token it ends with the step's error. Two failures without any StepDone
-//    between them: all stages are loaded anew.
-//  - A node that joins while a plan is loading or serving is spare until the next plan.
+//    sequences in that step are blamed; a blamed one travels alone until it has made a token, so that it cannot take
+//    others with it, and after step_failures_max failures without a token it ends with the step's error. Where a stage
+//    could not compute, no KV is trusted. Two failures without any StepDone between them: all stages are loaded anew.
+//  - A node that joins while a plan is loading or serving is spare until it is needed.
 #pragma once
 
 #include <cstdint>
