@@ -1,4 +1,4 @@
-// A simulated phone: its stages, its compute queue and what it knows of the plan. World (simulation.cc) moves the
+// A simulated phone: its stages, its compute queue and what it knows of the plan. World (world.h) moves the
 // messages; a phone only says what it does with them.
 #pragma once
 

@@ -1,0 +1,103 @@
+// The world of one run: the scene that the seed gives, the coordinator's side, the phones, and the messages between.
+//
+// World owns everything; what happens is a function in the EventQueue. Drawn (world_scene.cc) before the clock starts;
+// then the scheduler's actions (world_coordinator.cc) and what the phones do with them (world_phones.cc).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/random.h"
+#include "sim/checker.h"
+#include "sim/event_queue.h"
+#include "sim/phone.h"
+#include "sim/simulation.h"
+
+namespace shoal::sim {
+
+inline constexpr std::size_t kCoordinator = 0;  // end point 0; phone i is i + 1
+
+class World {
+ public:
+  explicit World(const Options& options);
+  Report run();
+
+ private:
+  // The scene, drawn from the seed.
+  std::uint64_t between(std::uint64_t least, std::uint64_t most) { return least + random_.below(most - least + 1); }
+  bool chance(std::uint64_t percent) { return random_.below(100) < percent; }
+  sched::Limits draw_limits();
+  plan::ModelShape draw_model();
+  void draw_phones();
+  std::vector<Token> draw_prompt(const std::vector<sched::SequenceArrived>& earlier);
+  void draw_users();
+  void draw_faults();
+
+  // Coordinator.
+  void tell(const sched::Event& event);
+  void act(const sched::PublishPlan& action);
+  void act(const sched::LoadStage& action);
+  void act(const sched::DropStage& action);
+  void act(const sched::FetchShard& action);
+  void act(const sched::SendStep& action);
+  void act(const sched::Replay& action);
+  void act(const sched::AskDrafts& action);
+  void act(const sched::Emit& action);
+  void act(const sched::SetTimer& action);
+  void step_came_back(const FakeStep& step);
+
+  // Phones.
+  void start(std::size_t phone);
+  void kill(std::size_t phone, bool noticed);
+  void pause(std::size_t phone, bool paused);
+  void load(std::size_t phone, const sched::LoadStage& action);
+  void arrive(std::size_t phone, FakeStep step);
+  void compute(std::size_t phone, std::size_t place, StageId stage, FakeStep step);
+  void see_plan(std::size_t phone, const sched::PlannedPlan& plan);
+
+  // A message from one end point to another: FIFO, and lost if either end dies or is dead.
+  void send(std::size_t from, std::size_t to, std::function<void()> deliver);
+  std::uint64_t life_of(std::size_t end) const { return end == kCoordinator ? 1 : phones_[end - 1].life; }
+  bool alive(std::size_t end) const { return end == kCoordinator || phones_[end - 1].alive; }
+  std::size_t phone_of(NodeId node) const { return by_id_.at(node); }
+
+  void note(std::uint64_t kind, std::uint64_t a = 0, std::uint64_t b = 0) {
+    log_hash_ =
+        hash(log_hash_, hash(static_cast<Value>(queue_.now().time_since_epoch().count()), hash(kind, hash(a, b))));
+  }
+  template <typename... Args>
+  void say(fmt::format_string<Args...> format, Args&&... args) {
+    if (!options_.log) return;
+    options_.log(fmt::format("{:>12.6f} {}", static_cast<double>(queue_.now().time_since_epoch().count()) * 1e-6,
+                             fmt::format(format, std::forward<Args>(args)...)));
+  }
+
+  const Options& options_;
+  SplitMix64 random_;
+  EventQueue queue_;
+  const std::uint32_t vocabulary_;
+  const sched::Limits limits_;
+  const plan::ModelShape model_;
+  sched::Scheduler scheduler_;
+  Checker checker_;
+  std::vector<Phone> phones_;
+  std::map<NodeId, std::size_t> by_id_;
+  std::map<std::pair<std::size_t, std::size_t>, Time> link_free_;
+  Duration link_delay_{};
+  Duration link_jitter_{};
+  std::uint64_t timer_ = 0;  // the newest one
+  Epoch epoch_;              // the newest published
+  std::uint64_t stage_steps_ = 0;
+  std::uint64_t lose_steps_ = 0;  // of those about to be sent on
+  bool users_done_ = false;
+  std::uint64_t right_drafts_percent_ = 0;
+  Time draft_model_ends_;
+  std::uint64_t log_hash_ = 0;
+  Report report_;
+};
+
+}  // namespace shoal::sim

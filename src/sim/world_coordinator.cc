@@ -1,0 +1,158 @@
+#include "sim/world.h"
+
+#include "sched/sampled.h"
+
+namespace shoal::sim {
+
+using namespace sched;
+using std::chrono::milliseconds;
+
+void World::tell(const Event& event) {
+  ++report_.events;
+  note(1, event.index());
+  checker_.event(event);
+  std::vector<Action> actions = scheduler_.on(event, queue_.now());
+  if (options_.tamper) {
+    for (Action& action : actions) {
+      if (auto* step = std::get_if<SendStep>(&action)) options_.tamper(*step);
+    }
+  }
+  checker_.actions(actions, scheduler_.snapshot(), phones_.size(), queue_.now());
+  for (const Action& action : actions) std::visit([this](const auto& known) { act(known); }, action);
+}
+
+void World::act(const PublishPlan& action) {
+  ++report_.epochs;
+  epoch_ = action.plan.epoch;
+  note(2, action.plan.epoch.value, action.plan.stages.size());
+  say("epoch {}: {}", action.plan.epoch.value, action.plan.explanation);
+  for (const PlannedPlan::Stage& stage : action.plan.stages) {
+    const std::size_t phone = phone_of(stage.node);
+    report_.stages_kept += phones_[phone].stages.contains(stage.stage);
+    send(kCoordinator, phone + 1, [this, phone, plan = action.plan] { see_plan(phone, plan); });
+  }
+}
+
+void World::act(const LoadStage& action) {
+  note(3, action.stage.value, action.range.first);
+  const std::size_t phone = phone_of(action.node);
+  say("{} is to load stage {} with {}", phones_[phone].profile.name, action.stage.value, action.range.text());
+  send(kCoordinator, phone + 1, [this, phone, action] { load(phone, action); });
+}
+
+void World::act(const DropStage& action) {
+  note(4, action.stage.value);
+  const std::size_t phone = phone_of(action.node);
+  send(kCoordinator, phone + 1, [this, phone, action] { phones_[phone].stages.erase(action.stage); });
+}
+
+void World::act(const FetchShard& action) {
+  note(10, action.stage.value, action.range.first);
+  const std::size_t phone = phone_of(action.node);
+  say("{} is to keep the shard of {}", phones_[phone].profile.name, action.range.text());
+  send(kCoordinator, phone + 1, [this, phone, action] {
+    queue_.after(milliseconds(between(50, 2000)), [this, phone, action, life = phones_[phone].life] {
+      if (phones_[phone].life != life) return;
+      const bool fails = chance(5);
+      report_.shards_fetched += !fails;
+      send(phone + 1, kCoordinator, [this, action, fails] {
+        if (fails) {
+          tell(StageFailed{action.stage, ErrorCode::kResourceExhausted, "the flash is full"});
+        } else {
+          tell(ShardFetched{action.stage});
+        }
+      });
+    });
+  });
+}
+
+void World::act(const SendStep& action) {
+  ++report_.steps;
+  note(5, action.step.value, action.rows.size());
+  say("step {} of epoch {}: {} rows, {} frees", action.step.value, action.epoch.value, action.rows.size(),
+      action.frees.size());
+  FakeStep step{action.epoch, action.step,  action.ends_at, {},
+                action.rows,  action.frees, action.forks,   action.truncations};
+  for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
+  const std::size_t phone = phone_of(action.node);
+  send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
+}
+
+// Rows that the journal has go on at once, past the queue of what is to be computed.
+void World::act(const Replay& action) {
+  ++report_.replays;
+  note(11, action.step.value, action.sequence.value);
+  say("step {} of epoch {}: rows {} to {} of sequence {} from the journal of stage {}", action.step.value,
+      action.epoch.value, action.first, action.first + action.count - 1, action.sequence.value, action.stage.value);
+  const std::size_t index = phone_of(action.node);
+  send(kCoordinator, index + 1, [this, index, action] {
+    Phone& phone = phones_[index];
+    const auto place = phone.place_in_plan();
+    if (action.epoch != phone.plan.epoch || !place) return;
+    const auto& journal = phone.stages.at(action.stage).journal;
+    const auto found = journal.find(action.sequence);
+    if (found == journal.end() || found->second.size() < action.first + action.count) {
+      ++report_.replays_missing;
+      send(index + 1, kCoordinator, [this, action] {
+        tell(StepFailed{action.epoch, action.step, ErrorCode::kNotFound, "not in the journal"});
+      });
+      return;
+    }
+    FakeStep step{action.epoch, action.step, action.ends_at, {}, {}, {}, {}, {}};
+    if (action.first == 0) step.frees = {action.sequence};
+    for (std::uint32_t i = action.first; i < action.first + action.count; ++i) {
+      step.rows.push_back({action.sequence, i, found->second[i]});
+    }
+    const std::size_t next = phone_of(phone.plan.stages.at(*place + 1).node);
+    send(index + 1, next + 1, [this, next, step = std::move(step)] { arrive(next, step); });
+  });
+}
+
+void World::act(const AskDrafts& action) {
+  note(9, action.ask, action.texts.size());
+  if (action.ask == 0 || queue_.now() >= draft_model_ends_) return;
+  Drafted drafted{action.ask, {}, Duration(between(0, chance(1) ? 2'000'000 : 3'000))};
+  for (const AskDrafts::Text& text : action.texts) {
+    Drafted::Text answer{text.request, {}};
+    const std::size_t known = text.from + text.tokens.size();
+    for (std::uint64_t i = chance(90) ? between(0, text.count) : 0; i > 0; --i) {
+      const auto right = checker_.right_token(text.request, known + answer.tokens.size());
+      const auto any = static_cast<Token>(random_.below(vocabulary_));
+      answer.tokens.push_back(right && chance(right_drafts_percent_) ? *right : any);
+    }
+    drafted.texts.push_back(std::move(answer));
+  }
+  const Duration took = drafted.took;
+  queue_.after(took, [this, drafted = std::move(drafted)] { tell(drafted); });
+}
+
+void World::act(const Emit& action) {
+  note(6, action.request, static_cast<std::uint64_t>(action.kind) << 32 | static_cast<std::uint32_t>(action.token));
+  if (action.kind == EmitKind::kError) say("request {}: error: {}", action.request, action.error.message);
+  if (action.kind == EmitKind::kEnd) say("request {} ends", action.request);
+}
+
+void World::act(const SetTimer& action) {
+  const std::uint64_t timer = ++timer_;
+  if (!action.at) return;
+  queue_.at(*action.at, [this, timer] {
+    if (timer == timer_) tell(Timer{});
+  });
+}
+
+void World::step_came_back(const FakeStep& step) {
+  const bool twice = chance(2);  // what comes again changes nothing
+  for (int times = twice ? 2 : 1; times > 0; --times) {
+    tell(StepDone{step.epoch, step.step});
+    const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };
+    const auto choose = [&](std::size_t i) {
+      const Value output = step.rows[i].value;
+      return ChosenToken{token_of(output, vocabulary_), ends(output)};
+    };
+    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.sent, is_newest, choose)) {
+      tell(std::move(sampled));
+    }
+  }
+}
+
+}  // namespace shoal::sim
