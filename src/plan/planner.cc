@@ -1,101 +1,17 @@
 #include "plan/planner.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <optional>
-#include <span>
+#include <set>
 
 #include "base/bytes.h"
+#include "plan/split.h"
 
 namespace shoal::plan {
 namespace {
 
-constexpr double kImpossible = std::numeric_limits<double>::infinity();
-constexpr std::uint64_t kBytesMax = std::numeric_limits<std::uint64_t>::max();
-
-std::uint64_t add(std::uint64_t a, std::uint64_t b) {
-  return a > kBytesMax - b ? kBytesMax : a + b;
-}
-
-// The model between two neighbouring allowed cuts: the smallest thing that can be placed.
-class Pieces {
- public:
-  explicit Pieces(const ModelShape& model) : model_(model) {
-    std::uint64_t sum = 0;
-    for (std::uint32_t layer = 0; layer <= model.layer_count; ++layer) {
-      if (layer == 0 || layer == model.layer_count || model.cut_allowed[layer]) {
-        cuts_.push_back(layer);
-        bytes_before_.push_back(sum);
-      }
-      if (layer < model.layer_count) sum = add(sum, add(model.layer_weight_bytes[layer], model.layer_kv_bytes[layer]));
-    }
-  }
-
-  std::size_t count() const { return cuts_.size() - 1; }
-  LayerRange range(std::size_t from, std::size_t to) const { return {cuts_[from], cuts_[to]}; }
-  // A stage that holds pieces [from, to).
-  std::uint64_t stage_bytes(std::size_t from, std::size_t to) const {
-    std::uint64_t bytes = add(bytes_before_[to] - bytes_before_[from], model_.every_stage_bytes);
-    if (from == 0) bytes = add(bytes, model_.first_stage_bytes);
-    if (to == count()) bytes = add(bytes, model_.last_stage_bytes);
-    return bytes;
-  }
-  // What must be held somewhere, without what each stage adds.
-  std::uint64_t total_bytes() const {
-    return add(bytes_before_.back(), add(model_.first_stage_bytes, model_.last_stage_bytes));
-  }
-
- private:
-  const ModelShape& model_;
-  std::vector<std::uint32_t> cuts_;
-  std::vector<std::uint64_t> bytes_before_;
-};
-
-double stage_cost(const Pieces& pieces, std::uint64_t budget, std::size_t from, std::size_t to) {
-  const std::uint64_t bytes = pieces.stage_bytes(from, to);
-  if (bytes > budget) return kImpossible;
-  const double full = static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(budget, 1));
-  return full * full;
-}
-
-struct Split {
-  double cost = kImpossible;
-  std::vector<std::size_t> ends;  // where each node's pieces end, in pipeline order
-};
-
-// The best split of all pieces over `budgets` in this order, each node with at least one piece.
-Split best_split(const Pieces& pieces, std::span<const std::uint64_t> budgets) {
-  const std::size_t nodes = budgets.size();
-  const std::size_t width = pieces.count() + 1;
-  std::vector<double> cost(width, kImpossible);
-  std::vector<std::uint32_t> from_table(nodes * width, 0);
-  cost[0] = 0;
-  for (std::size_t node = 0; node < nodes; ++node) {
-    std::vector<double> next(width, kImpossible);
-    const std::size_t to_max = pieces.count() - (nodes - 1 - node);  // one piece is left for each node behind
-    for (std::size_t to = node + 1; to <= to_max; ++to) {
-      // Longer stages only get fuller: the first that does not fit ends the search.
-      for (std::size_t from = to; from-- > node;) {
-        const double stage = stage_cost(pieces, budgets[node], from, to);
-        if (stage == kImpossible) break;
-        if (cost[from] + stage < next[to]) {
-          next[to] = cost[from] + stage;
-          from_table[node * width + to] = static_cast<std::uint32_t>(from);
-        }
-      }
-    }
-    cost = std::move(next);
-  }
-  Split split{cost[pieces.count()], std::vector<std::size_t>(nodes)};
-  if (split.cost == kImpossible) return split;
-  std::size_t end = pieces.count();
-  for (std::size_t node = nodes; node-- > 0;) {
-    split.ends[node] = end;
-    end = from_table[node * width + end];
-  }
-  return split;
-}
+constexpr std::size_t kWorseMax = 3;  // numbers of nodes that are tried on though they gave nothing better
 
 // The orders of `count` nodes that are tried; index 0 is the largest budget.
 constexpr std::size_t kOrders = 4;
@@ -109,43 +25,98 @@ std::vector<std::size_t> pipeline_order(std::size_t kind, std::size_t count) {
 
 struct Candidate {
   Split split;
-  std::vector<std::size_t> order;
+  std::vector<std::size_t> order;  // of the nodes that take part, through the pipeline
 };
 
-// With the `count` largest nodes, all of them hosting something.
-std::optional<Candidate> best_of_orders(const Pieces& pieces, const std::vector<NodeProfile>& nodes,
-                                        std::size_t count) {
+using Nodes = std::vector<NodeProfile>;
+using Budgets = std::vector<Budget>;  // of the same nodes
+
+// What each node offers. One that was not measured counts as if rates went with memory.
+Budgets budgets_of(const Nodes& nodes) {
+  std::vector<double> per_byte;
+  for (const NodeProfile& node : nodes) {
+    if (node.weights_per_s > 0 && node.memory_bytes_max > 0) {
+      per_byte.push_back(node.weights_per_s / static_cast<double>(node.memory_bytes_max));
+    }
+  }
+  double middle = 0;
+  if (!per_byte.empty()) {
+    const auto at = per_byte.begin() + static_cast<std::ptrdiff_t>(per_byte.size() / 2);
+    std::nth_element(per_byte.begin(), at, per_byte.end());
+    middle = *at;
+  }
+  Budgets budgets;
+  for (const NodeProfile& node : nodes) {
+    const double assumed = middle * static_cast<double>(node.memory_bytes_max);
+    budgets.push_back({node.memory_bytes_max, node.weights_per_s > 0 ? node.weights_per_s : assumed});
+  }
+  return budgets;
+}
+
+// With the first `count` of these nodes, all of them hosting something.
+std::optional<Candidate> best_of_orders(const Pieces& pieces, const Budgets& budgets,
+                                        const std::vector<std::size_t>& nodes, std::size_t count) {
   std::optional<Candidate> best;
   for (std::size_t kind = 0; kind < kOrders; ++kind) {
     std::vector<std::size_t> order = pipeline_order(kind, count);
-    std::vector<std::uint64_t> budgets;
-    for (std::size_t index : order) budgets.push_back(nodes[index].memory_bytes_max);
-    Split split = best_split(pieces, budgets);
-    if (split.cost == kImpossible || (best && split.cost >= best->split.cost)) continue;
+    Budgets in_order;
+    for (std::size_t& index : order) {
+      index = nodes[index];
+      in_order.push_back(budgets[index]);
+    }
+    Split split = best_split(pieces, in_order);
+    if (!split.cost.possible() || (best && !(split.cost < best->split.cost))) continue;
     best = Candidate{std::move(split), std::move(order)};
   }
   return best;
 }
 
-std::uint64_t usable_bytes(const ModelShape& model, const NodeProfile& node) {
-  return node.memory_bytes_max - std::min(node.memory_bytes_max, model.every_stage_bytes);
+std::uint64_t usable_bytes(const ModelShape& model, std::uint64_t budget) {
+  return budget - std::min(budget, model.every_stage_bytes);
 }
 
-// `nodes` by budget, largest first. As many of them as can take part together.
-std::optional<Candidate> best_candidate(const ModelShape& model, const Pieces& pieces,
-                                        const std::vector<NodeProfile>& nodes) {
-  std::uint64_t piece_min = kBytesMax;
+// Of these nodes, the first so many: as many as can take part together, or of those numbers the best.
+std::optional<Candidate> best_of_counts(const ModelShape& model, const Pieces& pieces, const Budgets& budgets,
+                                        const std::vector<std::size_t>& nodes, std::size_t count_max) {
+  std::vector<std::uint64_t> usable_of_first = {0};
+  for (std::size_t index : nodes) {
+    usable_of_first.push_back(add_bytes(usable_of_first.back(), usable_bytes(model, budgets[index].bytes)));
+  }
+  std::optional<Candidate> best;
+  std::size_t worse = 0;
+  for (std::size_t count = std::min({nodes.size(), pieces.count(), count_max}); count > 0; --count) {
+    if (usable_of_first[count] < pieces.total_bytes()) break;  // fewer nodes offer even less
+    auto candidate = best_of_orders(pieces, budgets, nodes, count);
+    if (!candidate) continue;
+    if (best && !(candidate->split.cost < best->split.cost)) {
+      if (++worse == kWorseMax) break;
+      continue;
+    }
+    worse = 0;
+    best = std::move(candidate);
+    if (budgets.front().rate == 0) break;
+  }
+  return best;
+}
+
+// `budgets` by bytes, largest first.
+std::optional<Candidate> best_candidate(const ModelShape& model, const Pieces& pieces, const Budgets& budgets,
+                                        std::size_t count_max) {
+  std::uint64_t piece_min = UINT64_MAX;
   for (std::size_t i = 0; i < pieces.count(); ++i) piece_min = std::min(piece_min, pieces.stage_bytes(i, i + 1));
-  std::vector<std::uint64_t> usable_of_largest = {0};
-  for (const NodeProfile& node : nodes) {
-    if (node.memory_bytes_max < piece_min) break;  // no node from here on can hold anything
-    usable_of_largest.push_back(add(usable_of_largest.back(), usable_bytes(model, node)));
-  }
-  for (std::size_t count = std::min(usable_of_largest.size() - 1, pieces.count()); count > 0; --count) {
-    if (usable_of_largest[count] < pieces.total_bytes()) break;  // fewer nodes offer even less
-    if (auto candidate = best_of_orders(pieces, nodes, count)) return candidate;
-  }
-  return std::nullopt;
+  std::vector<std::size_t> nodes;
+  for (std::size_t i = 0; i < budgets.size() && budgets[i].bytes >= piece_min; ++i) nodes.push_back(i);
+  auto best = best_of_counts(model, pieces, budgets, nodes, count_max);
+  if (budgets.front().rate == 0) return best;
+  std::stable_sort(nodes.begin(), nodes.end(),
+                   [&](std::size_t a, std::size_t b) { return budgets[a].rate > budgets[b].rate; });
+  auto quickest = best_of_counts(model, pieces, budgets, nodes, count_max);
+  if (quickest && (!best || quickest->split.cost < best->split.cost)) return quickest;
+  return best;
+}
+
+std::string name_of(const NodeProfile& node) {
+  return node.name.empty() ? node.node.short_hex() : node.name;
 }
 
 std::string nodes_text(std::size_t count) {
@@ -173,9 +144,9 @@ std::uint64_t missing_on_each(const ModelShape& model, const Pieces& pieces, con
   std::uint64_t enough = pieces.total_bytes() / kMiB + 1;
   while (too_little + 1 < enough) {
     const std::uint64_t middle = too_little + (enough - too_little) / 2;
-    std::vector<NodeProfile> larger = nodes;
-    for (NodeProfile& node : larger) node.memory_bytes_max = add(node.memory_bytes_max, middle * kMiB);
-    (best_candidate(model, pieces, larger) ? enough : too_little) = middle;
+    Budgets larger;
+    for (const NodeProfile& node : nodes) larger.push_back({add_bytes(node.memory_bytes_max, middle * kMiB), 0});
+    (best_candidate(model, pieces, larger, larger.size()) ? enough : too_little) = middle;
   }
   return enough * kMiB;
 }
@@ -183,7 +154,7 @@ std::uint64_t missing_on_each(const ModelShape& model, const Pieces& pieces, con
 // Why nothing fits: too little in sum, one piece too large for any node, or sizes that do not go together.
 Error does_not_fit(const ModelShape& model, const Pieces& pieces, const std::vector<NodeProfile>& nodes) {
   std::uint64_t usable = 0;
-  for (const NodeProfile& node : nodes) usable = add(usable, usable_bytes(model, node));
+  for (const NodeProfile& node : nodes) usable = add_bytes(usable, usable_bytes(model, node.memory_bytes_max));
   const std::string need = need_text(model, pieces);
   const std::string offer = offer_text(model, nodes.size(), usable);
   if (usable < pieces.total_bytes()) {
@@ -225,12 +196,24 @@ Status check(const ModelShape& model, const std::vector<NodeProfile>& nodes) {
   return {};
 }
 
-std::string name_of(const NodeProfile& node) {
-  return node.name.empty() ? node.node.short_hex() : node.name;
+std::string slowest_text(const Plan& plan, const Nodes& nodes, const Budgets& budgets, const Candidate& chosen,
+                         const Pieces& pieces) {
+  std::size_t slowest = 0;
+  double seconds = 0;
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    const double work = pieces.work_bytes(i == 0 ? 0 : chosen.split.ends[i - 1], chosen.split.ends[i]);
+    if (const double takes = work / budgets[chosen.order[i]].rate; takes > seconds) {
+      seconds = takes;
+      slowest = i;
+    }
+  }
+  return fmt::format("; the slowest is {} with layers {}, {:.1f} ms a token", name_of(nodes[chosen.order[slowest]]),
+                     plan.stages[slowest].range.text(), 1000 * seconds);
 }
 
-std::string explain(const Plan& plan, const std::vector<NodeProfile>& nodes, const std::vector<std::size_t>& order,
-                    std::uint32_t layer_count) {
+std::string explain(const Plan& plan, const Nodes& nodes, const Budgets& budgets, const Candidate& chosen,
+                    const Pieces& pieces, std::uint32_t layer_count) {
+  const std::vector<std::size_t>& order = chosen.order;
   std::size_t fullest = 0;
   auto fullness = [&](std::size_t i) {
     return static_cast<double>(plan.stages[i].memory_bytes) /
@@ -245,32 +228,43 @@ std::string explain(const Plan& plan, const std::vector<NodeProfile>& nodes, con
                                  nodes_text(plan.stages.size()), plan.stages.size() == 1 ? "holds" : "hold",
                                  layer_count, name_of(node), stage.range.text(), format_size(stage.memory_bytes),
                                  format_size(node.memory_bytes_max), 100.0 * fullness(fullest));
+  if (chosen.split.cost.slowest > 0) text += slowest_text(plan, nodes, budgets, chosen, pieces);
   if (!plan.left_out.empty()) {
     text += fmt::format("; {} left out: {}", nodes_text(plan.left_out.size()),
                         plan.stages.size() == layer_count ? "there are no more layers to share"
-                                                          : "too small, or no cut is left for more");
+                        : chosen.split.cost.slowest > 0   ? "spare, too small, or too slow to help"
+                                                          : "spare, too small, or no cut is left for more");
   }
   return text;
 }
 
 // `nodes` is not empty; all of them may take part.
-Result<Plan> plan_over(const ModelShape& model, std::vector<NodeProfile> nodes) {
+Result<Plan> plan_over(const ModelShape& model, Nodes nodes, std::size_t spares) {
   std::sort(nodes.begin(), nodes.end(), [](const NodeProfile& a, const NodeProfile& b) {
     return a.memory_bytes_max != b.memory_bytes_max ? a.memory_bytes_max > b.memory_bytes_max : a.node < b.node;
   });
   const Pieces pieces(model);
-  const auto best = best_candidate(model, pieces, nodes);
+  const Budgets budgets = budgets_of(nodes);
+  std::optional<Candidate> best;
+  for (std::size_t count_max = nodes.size() - std::min(spares, nodes.size() - 1); !best && count_max <= nodes.size();
+       ++count_max) {
+    best = best_candidate(model, pieces, budgets, count_max);
+  }
   if (!best) return does_not_fit(model, pieces, nodes);
 
   Plan plan;
+  std::set<std::size_t> taken;
   std::size_t from = 0;
   for (std::size_t i = 0; i < best->order.size(); ++i) {
     const std::size_t to = best->split.ends[i];
     plan.stages.push_back({nodes[best->order[i]].node, pieces.range(from, to), pieces.stage_bytes(from, to)});
+    taken.insert(best->order[i]);
     from = to;
   }
-  for (std::size_t i = best->order.size(); i < nodes.size(); ++i) plan.left_out.push_back(nodes[i].node);
-  plan.explanation = explain(plan, nodes, best->order, model.layer_count);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!taken.contains(i)) plan.left_out.push_back(nodes[i].node);
+  }
+  plan.explanation = explain(plan, nodes, budgets, *best, pieces, model.layer_count);
   return plan;
 }
 
@@ -285,7 +279,7 @@ std::vector<Family> families_of(const std::vector<NodeProfile>& nodes, const Pla
   for (const NodeProfile& node : nodes) {
     if (rules.kernel_family && node.kernel_family != *rules.kernel_family) continue;
     Family& family = by_name[node.kernel_family];
-    family.memory_bytes = add(family.memory_bytes, node.memory_bytes_max);
+    family.memory_bytes = add_bytes(family.memory_bytes, node.memory_bytes_max);
     family.nodes.push_back(node);
   }
   std::vector<Family> families;
@@ -304,7 +298,7 @@ Result<Plan> plan_in_one_family(const ModelShape& model, const std::vector<NodeP
   }
   std::optional<Error> first_error;
   for (const Family& family : families) {
-    Result<Plan> plan = plan_over(model, family.nodes);
+    Result<Plan> plan = plan_over(model, family.nodes, rules.spares);
     if (!plan.ok()) {
       if (!first_error) first_error = std::move(plan).error();
       continue;
@@ -337,6 +331,24 @@ ModelShape ModelShape::of_equal_layers(std::uint32_t layer_count, std::uint64_t 
   return model;
 }
 
+double slowest_stage(const ModelShape& model, const std::vector<PlannedStage>& stages,
+                     const std::vector<NodeProfile>& nodes) {
+  const Budgets budgets = budgets_of(nodes);
+  double slowest = 0;
+  for (const PlannedStage& stage : stages) {
+    double work = stage.range.last == model.layer_count ? static_cast<double>(model.last_stage_bytes) : 0;
+    for (std::uint32_t i = stage.range.first; i < stage.range.last; ++i) {
+      work += static_cast<double>(model.layer_weight_bytes[i]);
+    }
+    const auto host =
+        std::find_if(nodes.begin(), nodes.end(), [&](const auto& node) { return node.node == stage.node; });
+    SHOAL_ASSERT(host != nodes.end());
+    const Budget& budget = budgets[static_cast<std::size_t>(host - nodes.begin())];
+    slowest = std::max(slowest, work / (budget.rate > 0 ? budget.rate : static_cast<double>(budget.bytes)));
+  }
+  return slowest;
+}
+
 Error no_node(const ModelShape& model) {
   return {ErrorCode::kUnavailable,
           fmt::format("no node is there, and {}; add one with `shoal join`", need_text(model, Pieces(model)))};
@@ -344,7 +356,8 @@ Error no_node(const ModelShape& model) {
 
 Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules) {
   SHOAL_RETURN_IF_ERROR(check(model, nodes));
-  return rules.one_kernel_family ? plan_in_one_family(model, nodes, rules) : plan_over(model, std::move(nodes));
+  return rules.one_kernel_family ? plan_in_one_family(model, nodes, rules)
+                                 : plan_over(model, std::move(nodes), rules.spares);
 }
 
 }  // namespace shoal::plan

@@ -1,14 +1,19 @@
 // The planner: which node hosts which layers. Pure: no I/O, no clock, no threads, no llama.cpp.
 //
-// Today one objective: every usable node gets layers in proportion to its memory (docs/architecture.md §7 names the
-// objectives to come): the sum over all stages of (bytes / budget)^2 is as small as can be, which evens out how full
-// the nodes are. As many nodes as possible take part, those with the largest budgets first; each holds at least one
-// piece between two allowed cuts.
+// While nothing was measured, every usable node gets layers in proportion to its memory: the sum over all stages of
+// (bytes / budget)^2 is as small as can be, which evens out how full the nodes are. As many nodes as possible take
+// part, those with the largest budgets first; each holds at least one piece between two allowed cuts.
+//
+// Once a node's rate is known, the slowest stage is as quick as can be, because it decides how many tokens a second
+// come out of a full pipeline; among such plans the sum above decides. A node whose rate is not known counts as if the
+// measured ones' rate went with memory. Nodes that would only slow the others down are left out: those with the largest
+// budgets or the highest rates take part, as many of them as pays.
 //
 // Where a node stands in the pipeline matters only through the ends, which also hold the embedding and the output. So
 // four orders are tried: largest budget first, largest last, and the two largest at the two ends either way round; in
 // each the split is the best there is (dynamic programming), and the best of the four is taken. Which nodes stand in
-// the middle is indifferent where layers are of equal size. Cost O(nodes x cut points^2).
+// the middle is indifferent where layers are of equal size. Cost O(nodes x cut points^2) while nothing was measured;
+// then for each number of nodes that is tried, of which kWorseMax in a row may be worse than the best.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +49,7 @@ struct NodeProfile {
   std::string name;
   std::uint64_t memory_bytes_max = 0;
   std::string kernel_family = {};  // engine::kernel_family(); nodes that differ in it give other bits
+  double weights_per_s = 0;        // bytes of a stage's weights that it goes through in steps of one row; 0: unknown
 };
 
 // What a plan must keep to besides memory.
@@ -52,6 +58,8 @@ struct PlanRules {
   bool one_kernel_family = false;
   // Only this one, because answers that have begun must keep their bits. Means nothing without one_kernel_family.
   std::optional<std::string> kernel_family = {};
+  // So many nodes are left without layers, to take over from others, where the rest can hold the model.
+  std::size_t spares = 0;
 };
 
 struct PlannedStage {
@@ -71,6 +79,11 @@ struct Plan {
 // together, or no cut does; the message says how much memory is missing where. kInvalidArgument: no nodes, the same
 // node twice, an empty or inconsistent shape.
 Result<Plan> make_plan(const ModelShape& model, std::vector<NodeProfile> nodes, const PlanRules& rules = {});
+
+// Seconds that a row takes in the slowest of these stages, each on one of `nodes`, by their rates. Where none of them
+// was measured: how full the fullest is, for what goes with memory. Comparable for the same `nodes` only.
+double slowest_stage(const ModelShape& model, const std::vector<PlannedStage>& stages,
+                     const std::vector<NodeProfile>& nodes);
 
 // What to tell a person when there is no node at all: kUnavailable, with the memory that the model needs.
 Error no_node(const ModelShape& model);

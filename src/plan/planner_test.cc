@@ -246,6 +246,103 @@ TEST(Planner, RefusesWhatMakesNoSense) {
 }
 
 // Goal: a shoal of 200 phones and 128 layers is planned well within a second, fitting or not (exo enumerated 3.8e12).
+// --- measured rates ---
+
+NodeProfile measured(std::uint16_t number, std::uint64_t memory_bytes_max, double weights_per_s) {
+  NodeProfile profile = node(number, memory_bytes_max);
+  profile.weights_per_s = weights_per_s;
+  return profile;
+}
+
+TEST(Rates, ASlowNodeGetsLessAndOneThatOnlyHoldsUpGetsNothing) {
+  const ModelShape model = ModelShape::of_equal_layers(12, 100);
+  const auto layers_of = [](const Plan& plan, std::uint16_t number) {
+    std::uint32_t layers = 0;
+    for (const PlannedStage& stage : plan.stages)
+      layers += stage.node == node(number, 0).node ? stage.range.count() : 0;
+    return layers;
+  };
+  const auto shoal = [](double third) {
+    return std::vector{measured(1, 2000, 1000), measured(2, 2000, 1000), measured(3, 2000, third)};
+  };
+  EXPECT_EQ(layers_of(make_plan(model, shoal(1000)).value(), 3), 4u);
+  EXPECT_EQ(layers_of(make_plan(model, shoal(500)).value(), 3), 2u);
+  EXPECT_EQ(layers_of(make_plan(model, shoal(3000)).value(), 3), 8u);
+  const Plan without = make_plan(model, shoal(100)).value();
+  EXPECT_EQ(without.stages.size(), 2u);
+  EXPECT_EQ(without.left_out.at(0), node(3, 0).node);
+  EXPECT_THAT(without.explanation, HasSubstr("too slow to help"));
+  EXPECT_THAT(without.explanation, HasSubstr("600.0 ms a token"));
+}
+
+// Goal: rates decide within what memory allows, and one that was not measured is worth what its memory says.
+TEST(Rates, MemoryIsStillALimit) {
+  const ModelShape model = ModelShape::of_equal_layers(12, 100);
+  Plan plan = make_plan(model, {measured(1, 300, 9000), measured(2, 2000, 1000)}).value();
+  EXPECT_EQ(plan.stages.size(), 2u);
+  for (const PlannedStage& stage : plan.stages) EXPECT_EQ(stage.range.count(), stage.node == node(1, 0).node ? 3u : 9u);
+  plan = make_plan(model, {measured(1, 2000, 1000), node(2, 1000)}).value();
+  for (const PlannedStage& stage : plan.stages) EXPECT_EQ(stage.range.count(), stage.node == node(1, 0).node ? 8u : 4u);
+}
+
+// The least time of the slowest stage over any nodes in any order, by trying everything.
+double least_slowest(const ModelShape& model, const std::vector<NodeProfile>& nodes, std::uint32_t used,
+                     std::uint32_t first) {
+  if (first == model.layer_count) return 0;
+  double best = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (used >> i & 1) continue;
+    for (std::uint32_t last = first + 1; last <= model.layer_count; ++last) {
+      if (last < model.layer_count && !model.cut_allowed[last]) continue;
+      if (stage_bytes(model, {first, last}) > nodes[i].memory_bytes_max) break;
+      double work = last == model.layer_count ? static_cast<double>(model.last_stage_bytes) : 0;
+      for (std::uint32_t k = first; k < last; ++k) work += static_cast<double>(model.layer_weight_bytes[k]);
+      best = std::min(best, std::max(work / nodes[i].weights_per_s, least_slowest(model, nodes, used | 1u << i, last)));
+    }
+  }
+  return best;
+}
+
+// Goal: near the best there is of all subsets and orders, though only a few of them are tried; and what a plan promises
+// is what slowest_stage() says of it.
+TEST(Rates, NearlyTheBestOfAllSubsetsAndOrders) {
+  int planned = 0;
+  int best_found = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(seed);
+    SplitMix64 random(seed);
+    ModelShape model = ModelShape::of_equal_layers(2 + static_cast<std::uint32_t>(random.below(7)), 100);
+    model.last_stage_bytes = random.below(150);
+    model.every_stage_bytes = random.below(30);
+    std::vector<NodeProfile> nodes;
+    const std::uint64_t count = 1 + random.below(4);
+    for (std::uint16_t i = 0; i < count; ++i) {
+      nodes.push_back(measured(i, 200 + random.below(1500), 100.0 + static_cast<double>(random.below(1000))));
+    }
+    const auto plan = make_plan(model, nodes);
+    const double best = least_slowest(model, nodes, 0, 0);
+    if (!plan.ok()) {
+      EXPECT_EQ(best, std::numeric_limits<double>::infinity());
+      continue;
+    }
+    ++planned;
+    const double slowest = slowest_stage(model, plan->stages, nodes);
+    EXPECT_GE(slowest, best * 0.999);
+    EXPECT_LE(slowest, best * 2);
+    best_found += slowest <= best * 1.001;
+  }
+  EXPECT_GT(planned, 250);
+  EXPECT_GT(best_found, planned * 8 / 10);
+}
+
+TEST(Spares, AreLeftWithoutLayersWhereTheOthersHoldTheModel) {
+  const ModelShape model = ModelShape::of_equal_layers(12, 100);
+  const std::vector nodes = {node(1, 700), node(2, 700), node(3, 700)};
+  EXPECT_EQ(make_plan(model, nodes, {.spares = 1}).value().stages.size(), 2u);
+  EXPECT_EQ(make_plan(model, nodes, {.spares = 2}).value().stages.size(), 2u) << "one alone cannot hold it";
+  EXPECT_EQ(make_plan(model, nodes, {.spares = 7}).value().left_out.size(), 1u);
+}
+
 TEST(Planner, LargeShoalsAreQuick) {
   SplitMix64 random(7);
   std::vector<NodeProfile> nodes;
@@ -259,6 +356,8 @@ TEST(Planner, LargeShoalsAreQuick) {
   EXPECT_EQ(make_plan(ModelShape::of_equal_layers(128, 20 * kMiB), some)->stages.size(),
             60u);  // the whole table is filled
   EXPECT_FALSE(make_plan(ModelShape::of_equal_layers(128, 5 * kGiB), nodes).ok());
+  for (NodeProfile& each : nodes) each.weights_per_s = 1e9 + static_cast<double>(random.below(3'000'000'000));
+  EXPECT_TRUE(make_plan(ModelShape::of_equal_layers(128, 20 * kMiB), nodes).ok());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   EXPECT_LT(took.count(), 5.0);  // some milliseconds in a release build; the bound leaves room for sanitizers
   RecordProperty("seconds", std::to_string(took.count()));
