@@ -34,12 +34,14 @@ using Budgets = std::vector<Budget>;  // of the same nodes
 // What each node offers. One that was not measured counts as if rates went with memory.
 Budgets budgets_of(const Nodes& nodes) {
   std::vector<double> per_byte;
+  bool spared = false;
   for (const NodeProfile& node : nodes) {
+    spared = spared || node.share < 1;
     if (node.weights_per_s > 0 && node.memory_bytes_max > 0) {
       per_byte.push_back(node.weights_per_s / static_cast<double>(node.memory_bytes_max));
     }
   }
-  double middle = 0;
+  double middle = spared ? 1 : 0;
   if (!per_byte.empty()) {
     const auto at = per_byte.begin() + static_cast<std::ptrdiff_t>(per_byte.size() / 2);
     std::nth_element(per_byte.begin(), at, per_byte.end());
@@ -48,7 +50,7 @@ Budgets budgets_of(const Nodes& nodes) {
   Budgets budgets;
   for (const NodeProfile& node : nodes) {
     const double assumed = middle * static_cast<double>(node.memory_bytes_max);
-    budgets.push_back({node.memory_bytes_max, node.weights_per_s > 0 ? node.weights_per_s : assumed});
+    budgets.push_back({node.memory_bytes_max, node.share * (node.weights_per_s > 0 ? node.weights_per_s : assumed)});
   }
   return budgets;
 }
@@ -196,23 +198,24 @@ Status check(const ModelShape& model, const std::vector<NodeProfile>& nodes) {
   return {};
 }
 
-std::string slowest_text(const Plan& plan, const Nodes& nodes, const Budgets& budgets, const Candidate& chosen,
-                         const Pieces& pieces) {
-  std::size_t slowest = 0;
-  double seconds = 0;
+// "" where no host of a stage was measured.
+std::string slowest_text(const ModelShape& model, const Plan& plan, const Nodes& nodes,
+                         const std::vector<std::size_t>& order) {
+  std::string text;
+  double slowest = 0;
   for (std::size_t i = 0; i < plan.stages.size(); ++i) {
-    const double work = pieces.work_bytes(i == 0 ? 0 : chosen.split.ends[i - 1], chosen.split.ends[i]);
-    if (const double takes = work / budgets[chosen.order[i]].rate; takes > seconds) {
-      seconds = takes;
-      slowest = i;
-    }
+    const NodeProfile& node = nodes[order[i]];
+    const LayerRange range = plan.stages[i].range;
+    const double seconds = node.weights_per_s > 0 ? model.work_bytes(range) / node.weights_per_s : 0;
+    if (seconds <= slowest) continue;
+    slowest = seconds;
+    text = fmt::format("; the slowest is {} with layers {}, {:.1f} ms a token", name_of(node), range.text(),
+                       1000 * seconds);
   }
-  return fmt::format("; the slowest is {} with layers {}, {:.1f} ms a token", name_of(nodes[chosen.order[slowest]]),
-                     plan.stages[slowest].range.text(), 1000 * seconds);
+  return text;
 }
 
-std::string explain(const Plan& plan, const Nodes& nodes, const Budgets& budgets, const Candidate& chosen,
-                    const Pieces& pieces, std::uint32_t layer_count) {
+std::string explain(const ModelShape& model, const Plan& plan, const Nodes& nodes, const Candidate& chosen) {
   const std::vector<std::size_t>& order = chosen.order;
   std::size_t fullest = 0;
   auto fullness = [&](std::size_t i) {
@@ -226,14 +229,14 @@ std::string explain(const Plan& plan, const Nodes& nodes, const Budgets& budgets
   const NodeProfile& node = nodes[order[fullest]];
   std::string text = fmt::format("{} {} {} layers; the fullest is {} with layers {} ({} of {}, {:.0f} %)",
                                  nodes_text(plan.stages.size()), plan.stages.size() == 1 ? "holds" : "hold",
-                                 layer_count, name_of(node), stage.range.text(), format_size(stage.memory_bytes),
+                                 model.layer_count, name_of(node), stage.range.text(), format_size(stage.memory_bytes),
                                  format_size(node.memory_bytes_max), 100.0 * fullness(fullest));
-  if (chosen.split.cost.slowest > 0) text += slowest_text(plan, nodes, budgets, chosen, pieces);
+  text += slowest_text(model, plan, nodes, order);
   if (!plan.left_out.empty()) {
     text += fmt::format("; {} left out: {}", nodes_text(plan.left_out.size()),
-                        plan.stages.size() == layer_count ? "there are no more layers to share"
-                        : chosen.split.cost.slowest > 0   ? "spare, too small, or too slow to help"
-                                                          : "spare, too small, or no cut is left for more");
+                        plan.stages.size() == model.layer_count ? "there are no more layers to share"
+                        : chosen.split.cost.slowest > 0         ? "spare, too small, or too slow to help"
+                                                                : "spare, too small, or no cut is left for more");
   }
   return text;
 }
@@ -264,7 +267,7 @@ Result<Plan> plan_over(const ModelShape& model, Nodes nodes, std::size_t spares)
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (!taken.contains(i)) plan.left_out.push_back(nodes[i].node);
   }
-  plan.explanation = explain(plan, nodes, budgets, *best, pieces, model.layer_count);
+  plan.explanation = explain(model, plan, nodes, *best);
   return plan;
 }
 
@@ -331,20 +334,23 @@ ModelShape ModelShape::of_equal_layers(std::uint32_t layer_count, std::uint64_t 
   return model;
 }
 
+double ModelShape::work_bytes(LayerRange range) const {
+  double bytes = range.last == layer_count ? static_cast<double>(last_stage_bytes) : 0;
+  for (std::uint32_t i = range.first; i < range.last; ++i) bytes += static_cast<double>(layer_weight_bytes[i]);
+  return bytes;
+}
+
 double slowest_stage(const ModelShape& model, const std::vector<PlannedStage>& stages,
                      const std::vector<NodeProfile>& nodes) {
   const Budgets budgets = budgets_of(nodes);
   double slowest = 0;
   for (const PlannedStage& stage : stages) {
-    double work = stage.range.last == model.layer_count ? static_cast<double>(model.last_stage_bytes) : 0;
-    for (std::uint32_t i = stage.range.first; i < stage.range.last; ++i) {
-      work += static_cast<double>(model.layer_weight_bytes[i]);
-    }
     const auto host =
         std::find_if(nodes.begin(), nodes.end(), [&](const auto& node) { return node.node == stage.node; });
     SHOAL_ASSERT(host != nodes.end());
     const Budget& budget = budgets[static_cast<std::size_t>(host - nodes.begin())];
-    slowest = std::max(slowest, work / (budget.rate > 0 ? budget.rate : static_cast<double>(budget.bytes)));
+    const double rate = budget.rate > 0 ? budget.rate : static_cast<double>(budget.bytes);
+    slowest = std::max(slowest, model.work_bytes(stage.range) / rate);
   }
   return slowest;
 }

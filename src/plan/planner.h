@@ -4,7 +4,7 @@
 // (bytes / budget)^2 is as small as can be, which evens out how full the nodes are. As many nodes as possible take
 // part, those with the largest budgets first; each holds at least one piece between two allowed cuts.
 //
-// Once a node's rate is known, the slowest stage is as quick as can be, because it decides how many tokens a second
+// Once a node's rate is known, or some node is to be spared, the slowest stage is as quick as can be, because it decides how many tokens a second
 // come out of a full pipeline; among such plans the sum above decides. A node whose rate is not known counts as if the
 // measured ones' rate went with memory. Nodes that would only slow the others down are left out: those with the largest
 // budgets or the highest rates take part, as many of them as pays.
@@ -39,6 +39,8 @@ struct ModelShape {
   std::vector<bool> cut_allowed;                  // size layer_count + 1, see model::Manifest; the ends are allowed
   std::uint32_t kv_tokens_total = 0;              // what layer_kv_bytes was computed for; only for messages
 
+  double work_bytes(LayerRange range) const;  // weights that a stage goes through for each row
+
   // Layers of equal weight and nothing else, to be cut between any two.
   static ModelShape of_equal_layers(std::uint32_t layer_count, std::uint64_t layer_weight_bytes);
 };
@@ -50,6 +52,7 @@ struct NodeProfile {
   std::uint64_t memory_bytes_max = 0;
   std::string kernel_family = {};  // engine::kernel_family(); nodes that differ in it give other bits
   double weights_per_s = 0;        // bytes of a stage's weights that it goes through in steps of one row; 0: unknown
+  double share = 1;                // of its rate that it is to be given, above 0: less where it has to be spared
 };
 
 // What a plan must keep to besides memory.

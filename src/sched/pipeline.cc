@@ -259,6 +259,12 @@ std::vector<std::uint64_t> Pipeline::requests_of(StepId step) const {
   return requests;
 }
 
+Duration Pipeline::refill_time(const SequenceOrder& live) const {
+  double rows = 0;
+  for (const auto& [arrival, sequence] : live) rows += sequence->done;
+  return Duration(static_cast<Duration::rep>(rows * costs_.stage.per_row()));
+}
+
 std::optional<Action> Pipeline::refill(Time now) {
   auto action = refill_.next({steps_ + 1}, limits_.rows_per_step_max, now);
   if (action) ++steps_;

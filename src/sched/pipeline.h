@@ -72,11 +72,16 @@ class Pipeline {
   void done(const StepDone& event, Sequences& sequences, Time now);
   std::vector<std::uint64_t> requests_of(StepId step) const;  // under way, or a refilling one
 
+  std::size_t rows_of(StepId step) const { return in_flight_.at(step).rows; }  // under way
+
+  // How long it would take, about, to give all live sequences' rows to new stages; 0 before anything was measured.
+  Duration refill_time(const SequenceOrder& live) const;
   // What new stages are to be given next; nullopt: nothing, or enough is under way.
   std::optional<Action> refill(Time now);
   bool refilling(Epoch epoch, StepId step) const { return epoch == epoch_ && refill_.under_way(step); }
   // A step of them is back; `missing`: the journal had not all of its rows.
   void refilled(StepId step, bool missing, Sequences& sequences, Time now);
+  Refill::Leaving leaving() const { return refill_.leaving(); }
   std::size_t sequences_refilling() const { return refill_.sequences(); }
   std::uint64_t sequences_resumed() const { return sequences_resumed_; }
   std::uint64_t sequences_restarted() const { return sequences_restarted_; }

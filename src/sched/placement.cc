@@ -24,9 +24,9 @@ bool Placement::in_plan(NodeId node) const {
 void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions) {
   const NodeId id = event.profile.node;
   if (nodes_.contains(id)) lose(id, may_keep, now, actions);
-  nodes_[id] = {event.profile, 0, Time{}, event.paused, {}};
+  nodes_[id] = {event.profile, 0, Time{}, event.paused, 1, {}};
   fetch_due_ = moves_due_ = true;
-  if (state_ != PlanState::kNone) return;
+  if (state_ != PlanState::kNone) return look_for_move(now + limits_.plan_settle);
   if (!settle_at_) settle_latest_ = now + limits_.plan_settle * kSettleMax;
   settle_at_ = std::min(now + limits_.plan_settle, settle_latest_);
 }
@@ -36,9 +36,11 @@ void Placement::lose(NodeId node, bool may_keep, Time now, std::vector<Action>& 
   if (fetch_ && fetch_->node == node) end_fetch(false);
   moves_due_ = true;
   const bool planned = in_plan(node);
-  if (const auto found = hosted_.find(node); found != hosted_.end()) {
+  for (std::map<NodeId, Hosted>* hosts : {&hosted_, &beside_}) {
+    const auto found = hosts->find(node);
+    if (found == hosts->end()) continue;
     host_of_.erase(found->second.stage);
-    hosted_.erase(found);
+    hosts->erase(found);
   }
   if (planned) replan(may_keep, now, actions);
 }
@@ -46,12 +48,14 @@ void Placement::lose(NodeId node, bool may_keep, Time now, std::vector<Action>& 
 void Placement::ready(StageId stage) {
   const auto host = host_of_.find(stage);
   if (host == host_of_.end()) return;
-  Hosted& hosted = hosted_.at(host->second);
+  const auto beside = beside_.find(host->second);
+  const bool for_move = beside != beside_.end() && beside->second.stage == stage;
+  Hosted& hosted = for_move ? beside->second : hosted_.at(host->second);
   if (hosted.ready) return;
   hosted.ready = true;
   on_flash_[host->second].insert(hosted.range);
   moves_due_ = true;
-  if (state_ != PlanState::kLoading || !in_plan(host->second)) return;
+  if (for_move || state_ != PlanState::kLoading) return;
   --stages_loading_;
   serve_if_ready();
 }
@@ -68,6 +72,9 @@ void Placement::failed(const StageFailed& event, bool may_keep, Time now, std::v
   const auto host = host_of_.find(event.stage);
   if (host == host_of_.end()) return;
   const NodeId node = host->second;
+  if (const auto beside = beside_.find(node); beside != beside_.end() && beside->second.stage == event.stage) {
+    return fail_beside(node, event.message, now, actions);
+  }
   const bool planned = in_plan(node);
   fail_node(node, event.message, now);
   if (planned) replan(may_keep, now, actions);
@@ -87,13 +94,13 @@ void Placement::fail_node(NodeId node, const std::string& message, Time now) {
 void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
   planned_at_ = now;
   settle_at_.reset();
-  std::vector<plan::NodeProfile> usable_nodes;
+  std::vector<plan::NodeProfile> candidates = usable_nodes(now);
+  std::size_t left_out = 0;
   std::size_t paused = 0;
   for (const auto& [id, node] : nodes_) {
-    if (usable(node, now)) usable_nodes.push_back(node.profile);
+    left_out += !node.paused && !works(node, now);
     paused += node.paused;
   }
-  const std::size_t left_out = nodes_.size() - usable_nodes.size() - paused;
   if (nodes_.empty()) {
     return become_none(plan::no_node(model_), now);
   }
@@ -103,13 +110,13 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
                        now);
   }
   if (repair(may_keep, now, actions)) return;
-  if (usable_nodes.empty()) {
+  if (candidates.empty()) {
     return become_none({ErrorCode::kUnavailable,
                         left_out == 0 ? std::string("all nodes are paused; resume one with `shoal node resume`")
                                       : fmt::format("all nodes failed to load their layers; {}", last_failure_)},
                        now);
   }
-  auto plan = plan::make_plan(model_, std::move(usable_nodes), rules());
+  auto plan = plan::make_plan(model_, std::move(candidates), rules());
   if (!plan.ok()) {
     Error error = std::move(plan).error();
     if (left_out > 0) error.message += fmt::format(" ({} left out after failing to load: {})", left_out, last_failure_);
@@ -117,11 +124,6 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
     return become_none(std::move(error), now);
   }
   adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
-}
-
-bool Placement::has_on_flash(NodeId node, LayerRange range) const {
-  const auto found = on_flash_.find(node);
-  return found != on_flash_.end() && found->second.contains(range);
 }
 
 const Placement::Node* Placement::best_spare(const PlannedPlan::Stage& stage, const std::set<NodeId>& taken,
@@ -159,9 +161,10 @@ bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
     stages.push_back({stage.node, stage.range, stage.memory_bytes});
     const bool is_there = stays(stage);
     if (is_there && !nodes_.at(stage.node).paused) continue;
-    const Node* spare = is_there ? prepared_node(stage.range, taken, now) : best_spare(stage, taken, now);
+    const Node* spare = best_spare(stage, taken, now);
     if (spare == nullptr && !is_there) return false;
-    if (spare == nullptr || (is_there && !prepared(spare->profile.node, stage.range)->ready)) continue;
+    const Hosted* loaded = spare ? prepared(spare->profile.node, stage.range) : nullptr;
+    if (spare == nullptr || (is_there && !(loaded && loaded->ready))) continue;
     stages.back().node = spare->profile.node;
     taken.insert(spare->profile.node);
     explanation += fmt::format("{}{} takes layers {}-{}", explanation.empty() ? "" : ", ", name_of(spare->profile),
@@ -172,130 +175,9 @@ bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
   return true;
 }
 
-// --- paused nodes ---
-
-void Placement::pause(NodeId node, bool paused, Time now) {
-  const auto found = nodes_.find(node);
-  if (found == nodes_.end() || std::exchange(found->second.paused, paused) == paused) return;
-  moves_due_ = fetch_due_ = true;
-  if (!paused && state_ == PlanState::kNone && !settle_at_) settle_at_ = settle_latest_ = now;
-}
-
-const Placement::Hosted* Placement::prepared(NodeId node, LayerRange range) const {
-  const auto found = hosted_.find(node);
-  return found != hosted_.end() && found->second.range == range && !in_plan(node) ? &found->second : nullptr;
-}
-
-const Placement::Node* Placement::prepared_node(LayerRange range, const std::set<NodeId>& taken, Time now) const {
-  for (const auto& [id, node] : nodes_) {
-    if (!taken.contains(id) && usable(node, now) && prepared(id, range)) return &node;
-  }
-  return nullptr;
-}
-
-Error Placement::no_room(const PlannedPlan::Stage& stage) const {
-  const auto& profile = nodes_.at(stage.node).profile;
-  return {ErrorCode::kResourceExhausted,
-          fmt::format("{} is paused and serves on: no other node has {} for its layers {}-{}; add a node or resume it",
-                      name_of(profile), format_size(stage.memory_bytes), stage.range.first, stage.range.last - 1)};
-}
-
-void Placement::move_from_paused(bool may_keep, Time now, std::vector<Action>& actions) {
-  if (state_ != PlanState::kServing || !std::exchange(moves_due_, false)) return;
-  why_not_moved_.clear();
-  std::set<NodeId> taken;
-  for (const PlannedPlan::Stage& stage : plan_.stages) taken.insert(stage.node);
-  bool any = false;
-  bool ready = true;
-  for (const PlannedPlan::Stage& stage : plan_.stages) {
-    if (!nodes_.at(stage.node).paused) continue;
-    any = true;
-    const Node* spare = prepared_node(stage.range, taken, now);
-    if (spare == nullptr) {
-      spare = best_spare(stage, taken, now);
-      if (spare == nullptr) return plan_without_paused(stage, may_keep, now, actions);
-      if (fetch_ && fetch_->node == spare->profile.node) {
-        actions.emplace_back(DropStage{fetch_->node, fetch_->stage});
-        end_fetch(false);
-      }
-      if (const auto other = hosted_.find(spare->profile.node); other != hosted_.end()) {
-        actions.emplace_back(DropStage{other->first, other->second.stage});
-        host_of_.erase(other->second.stage);
-        hosted_.erase(other);
-      }
-      host(spare->profile.node, stage.range, now, actions);
-    }
-    taken.insert(spare->profile.node);
-    ready = ready && prepared(spare->profile.node, stage.range)->ready;
-  }
-  if (any && ready) replan(may_keep, now, actions);
-}
-
-// No spare node can take over this stage as it is.
-void Placement::plan_without_paused(const PlannedPlan::Stage& stage, bool may_keep, Time now,
-                                    std::vector<Action>& actions) {
-  std::vector<plan::NodeProfile> others;
-  for (const auto& [id, node] : nodes_) {
-    if (usable(node, now)) others.push_back(node.profile);
-  }
-  auto plan = plan::make_plan(model_, std::move(others), rules());
-  if (plan.ok()) return adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
-  why_not_moved_ = no_room(stage).message;
-}
-
-// --- shards on the flash of spare nodes ---
-
-bool Placement::is_spare(const Node& node, std::uint64_t memory_bytes) const {
-  return !node.paused && !in_plan(node.profile.node) && !hosted_.contains(node.profile.node) &&
-         node.failures < limits_.stage_tries_max && node.profile.memory_bytes_max >= memory_bytes;
-}
-
-void Placement::end_fetch(bool failed) {
-  if (failed) {
-    nodes_.at(fetch_->node).unfetchable.insert(fetch_->range);
-  }
-  fetch_.reset();
-  fetch_due_ = true;
-}
-
-void Placement::fetched(StageId stage) {
-  if (!fetch_ || fetch_->stage != stage) return;
-  on_flash_[fetch_->node].insert(fetch_->range);
-  end_fetch(false);
-}
-
-std::optional<Placement::Fetch> Placement::next_fetch() const {
-  std::optional<Fetch> next;
-  std::size_t fewest = 0;
-  for (const PlannedPlan::Stage& stage : plan_.stages) {
-    std::optional<Fetch> lacking;
-    std::size_t have = 0;
-    for (const auto& [id, node] : nodes_) {
-      if (!is_spare(node, stage.memory_bytes)) continue;
-      if (has_on_flash(id, stage.range)) {
-        ++have;
-      } else if (!lacking && !node.unfetchable.contains(stage.range)) {
-        lacking = {id, {}, stage.range};
-      }
-    }
-    if (lacking && (!next || have < fewest)) {
-      next = lacking;
-      fewest = have;
-    }
-  }
-  return next;
-}
-
-void Placement::keep_shards(std::vector<Action>& actions) {
-  if (state_ != PlanState::kServing || fetch_ || !std::exchange(fetch_due_, false)) return;
-  fetch_ = next_fetch();
-  if (!fetch_) return;
-  fetch_->stage = {++stages_};
-  actions.emplace_back(FetchShard{fetch_->node, fetch_->stage, fetch_->range});
-}
-
 plan::PlanRules Placement::rules() const {
   plan::PlanRules rules;
+  rules.spares = limits_.spares;
   rules.one_kernel_family = limits_.settings.exact == ExactMode::kOn;
   if (family_held_) rules.kernel_family = family_;
   return rules;
@@ -319,17 +201,23 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   std::map<NodeId, LayerRange> wanted;
   for (const plan::PlannedStage& stage : stages) wanted[stage.node] = stage.range;
   std::vector<Action> drops;  // told after the plan, so that nodes know old steps as old before their stage is gone
-  for (auto next = hosted_.begin(); next != hosted_.end();) {
-    const auto& [node, hosted] = *next;
-    const auto found = wanted.find(node);
-    if (may_keep && found != wanted.end() && found->second == hosted.range) {
-      ++next;
-      continue;
+  std::map<NodeId, Hosted> kept;
+  const auto keep_or_drop = [&](const std::map<NodeId, Hosted>& hosts, bool may) {
+    for (const auto& [node, hosted] : hosts) {
+      const auto found = wanted.find(node);
+      if (may && found != wanted.end() && found->second == hosted.range && kept.try_emplace(node, hosted).second) {
+        continue;
+      }
+      drops.emplace_back(DropStage{node, hosted.stage});
+      host_of_.erase(hosted.stage);
     }
-    drops.emplace_back(DropStage{node, hosted.stage});
-    host_of_.erase(hosted.stage);
-    next = hosted_.erase(next);
-  }
+  };
+  keep_or_drop(hosted_, may_keep);
+  keeps_kv_ = !kept.empty();
+  keep_or_drop(beside_, true);
+  hosted_ = std::move(kept);
+  beside_.clear();
+  move_.reset();
 
   // What the new plan has to load goes first, and the node may be in it.
   if (fetch_) {
@@ -338,16 +226,17 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   }
   if (!stages.empty()) family_ = nodes_.at(stages.front().node).profile.kernel_family;
   epoch_ = {epoch_.value + 1};
+  changed_at_ = now;
   plan_ = {epoch_, {}, std::move(explanation)};
-  keeps_kv_ = !hosted_.empty();
   stages_loading_ = 0;
   std::vector<Action> loads;
   for (const plan::PlannedStage& stage : stages) {
-    if (!hosted_.contains(stage.node)) host(stage.node, stage.range, now, loads);
+    if (!hosted_.contains(stage.node)) hosted_[stage.node] = load(stage, now, loads);
     const Hosted& hosted = hosted_.at(stage.node);
     stages_loading_ += !hosted.ready;
     plan_.stages.push_back({stage.node, hosted.stage, stage.range, stage.memory_bytes});
   }
+  forget_shards_of_other_plans();
   state_ = PlanState::kLoading;
   why_none_.reset();
   actions.emplace_back(PublishPlan{plan_});
@@ -356,33 +245,44 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   serve_if_ready();
 }
 
-void Placement::host(NodeId node, LayerRange range, Time now, std::vector<Action>& loads) {
-  const StageId stage{++stages_};
-  hosted_[node] = {stage, range, false, now};
-  host_of_[stage] = node;
-  loads.emplace_back(LoadStage{node, stage, range});
+Placement::Hosted Placement::load(const plan::PlannedStage& stage, Time now, std::vector<Action>& loads) {
+  const StageId id{++stages_};
+  host_of_[id] = stage.node;
+  loads.emplace_back(LoadStage{stage.node, id, stage.range});
+  return {id, stage.range, stage.memory_bytes, false, now};
 }
 
 void Placement::restart(bool reload, Time now, std::vector<Action>& actions) {
   SHOAL_ASSERT(state_ == PlanState::kServing);
   std::vector<plan::PlannedStage> same;
   for (const PlannedPlan::Stage& stage : plan_.stages) same.push_back({stage.node, stage.range, stage.memory_bytes});
+  // A move goes on.
+  auto move = std::exchange(move_, std::nullopt);
+  auto beside = std::exchange(beside_, {});
   adopt(same, plan_.explanation, !reload, now, actions);
+  move_ = std::move(move);
+  beside_ = std::move(beside);
 }
 
 void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
-  std::set<NodeId> late;
+  const auto late_in = [&](const std::map<NodeId, Hosted>& hosts) {
+    std::map<NodeId, StageId> late;
+    for (const auto& [node, hosted] : hosts) {
+      if (!hosted.ready && now >= hosted.load_started + limits_.load_wait_max) late[node] = hosted.stage;
+    }
+    return late;
+  };
+  const std::string why = fmt::format("not ready after {} minutes",
+                                      std::chrono::duration_cast<std::chrono::minutes>(limits_.load_wait_max).count());
   bool replan_now = false;
-  for (const auto& [node, hosted] : hosted_) {
-    if (!hosted.ready && now >= hosted.load_started + limits_.load_wait_max) late.insert(node);
+  for (const auto& [node, stage] : late_in(beside_)) {
+    actions.emplace_back(DropStage{node, stage});
+    fail_beside(node, why, now, actions);
   }
-  for (const NodeId& node : late) {
+  for (const auto& [node, stage] : late_in(hosted_)) {
     replan_now = replan_now || in_plan(node);
-    actions.emplace_back(DropStage{node, hosted_.at(node).stage});
-    fail_node(node,
-              fmt::format("not ready after {} minutes",
-                          std::chrono::duration_cast<std::chrono::minutes>(limits_.load_wait_max).count()),
-              now);
+    actions.emplace_back(DropStage{node, stage});
+    fail_node(node, why, now);
   }
   if (state_ == PlanState::kNone) {
     replan_now = replan_now || (settle_at_ && now >= *settle_at_);
@@ -396,9 +296,12 @@ void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
 std::optional<Time> Placement::next_due() const {
   std::optional<Time> due;
   const auto consider = [&](Time at) { due = due ? std::min(*due, at) : at; };
-  for (const auto& [node, hosted] : hosted_) {
-    if (!hosted.ready) consider(hosted.load_started + limits_.load_wait_max);
+  for (const std::map<NodeId, Hosted>* hosts : {&hosted_, &beside_}) {
+    for (const auto& [node, hosted] : *hosts) {
+      if (!hosted.ready) consider(hosted.load_started + limits_.load_wait_max);
+    }
   }
+  if (state_ == PlanState::kServing && look_at_) consider(*look_at_);
   if (state_ != PlanState::kNone) return due;
   if (settle_at_) consider(*settle_at_);
   for (const auto& [id, node] : nodes_) {

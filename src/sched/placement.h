@@ -7,8 +7,17 @@
 // memory, a new plan is made over who is left. Once a plan serves, spare nodes fetch the plan's shards onto their
 // flash, one after the other in the whole shoal: first the shard that the fewest of them have.
 //
-// A node that is paused is no candidate for anything. What it hosts is loaded on spare nodes while it serves, and when
-// all of that is ready the plan changes.
+// A change that is wanted, but not needed at once, is a move: the stages of the plan to come are loaded beside those
+// that serve (make before break), and when all are ready the plan changes. Where a node has no memory for both, the
+// shard is brought to its flash first, and loaded when the plan changes. Moves begin
+//  - when a node with a stage is paused, and so a candidate for nothing: a spare node takes its place, or all is cut
+//    anew without it;
+//  - unless keep_plan is set: when a plan over all usable nodes, by their measured pace and share, would make the
+//    slowest stage kGainMin times as quick, and what is saved by that within kMovePaysWithin is more than the time that
+//    the live sequences' rows take to be computed again. Not sooner than kMoveEvery after the change before; after each
+//    such move twice as long, up to kMoveEveryMax, until it has been quiet for four times as long. So nothing flaps,
+//    however the nodes' pace does.
+// A move is given up when a node of it fails, goes, or is paused, or when another plan is needed at once.
 #pragma once
 
 #include <map>
@@ -16,9 +25,15 @@
 #include <set>
 #include <vector>
 
+#include "sched/pace.h"
 #include "sched/scheduler.h"
 
 namespace shoal::sched {
+
+inline constexpr double kGainMin = 1.15;
+inline constexpr Duration kMovePaysWithin = std::chrono::seconds(60);
+inline constexpr Duration kMoveEvery = std::chrono::seconds(5);
+inline constexpr Duration kMoveEveryMax = std::chrono::minutes(10);
 
 class Placement {
  public:
@@ -31,8 +46,15 @@ class Placement {
   void failed(const StageFailed& event, bool may_keep, Time now, std::vector<Action>& actions);
   void fetched(StageId stage);
   void pause(NodeId node, bool paused, Time now);
-  // Goes on with moving stages from paused nodes, if something has changed.
-  void move_from_paused(bool may_keep, Time now, std::vector<Action>& actions);
+  void set_share(NodeId node, std::uint32_t permille, Time now);
+  // What the stages of a step of `rows` rows took.
+  void measured(const std::vector<StepDone::Computed>& stages, std::size_t rows, Time now);
+  // Begins a move, goes on with it or gives it up. `refill_time`: what the live sequences' rows take to be computed
+  // again.
+  void move(bool may_keep, Duration refill_time, Time now, std::vector<Action>& actions);
+  bool may_move(Time now) const;  // else move() would do nothing
+  std::string move_text() const { return move_ ? move_->explanation : std::string(); }
+  std::uint64_t moves() const { return moves_; }  // that came to their end
   std::string why_not_moved() const { return state_ == PlanState::kServing ? why_not_moved_ : std::string(); }
   // Lets a spare node fetch the next shard, if one is due.
   void keep_shards(std::vector<Action>& actions);
@@ -56,6 +78,7 @@ class Placement {
     std::uint32_t failures = 0;  // stages that failed since it joined or last served
     Time usable_at;              // left out until then
     bool paused = false;
+    double share = 1;
     std::set<LayerRange> unfetchable;
   };
   struct Fetch {
@@ -66,8 +89,15 @@ class Placement {
   struct Hosted {
     StageId stage;
     LayerRange range;
+    std::uint64_t memory_bytes = 0;
     bool ready = false;
     Time load_started;
+  };
+
+  struct Move {
+    std::vector<plan::PlannedStage> stages;
+    std::string explanation;
+    bool forced = false;  // away from paused nodes
   };
 
   bool works(const Node& node, Time now) const {
@@ -80,11 +110,24 @@ class Placement {
              std::vector<Action>& actions);
   plan::PlanRules rules() const;
   bool is_spare(const Node& node, std::uint64_t memory_bytes) const;
-  // Of a spare node: it has this range loaded, or is loading it.
+  std::vector<plan::NodeProfile> usable_nodes(Time now) const;
+  plan::NodeProfile profile_of(const Node& node) const;  // with its pace and share
+  // Loaded or being loaded for a move: this range.
   const Hosted* prepared(NodeId node, LayerRange range) const;
-  const Node* prepared_node(LayerRange range, const std::set<NodeId>& taken, Time now) const;
-  void plan_without_paused(const PlannedPlan::Stage& stage, bool may_keep, Time now, std::vector<Action>& actions);
-  Error no_room(const PlannedPlan::Stage& stage) const;
+  Error no_room() const;
+  std::optional<Move> away_from_paused(Time now);
+  std::optional<Move> same_cut_without_paused(Time now) const;
+  std::optional<Move> quicker(Duration refill_time, Time now);
+  bool can_go_on(const Move& move, Time now) const;
+  bool can_begin(const std::vector<plan::PlannedStage>& stages) const;
+  bool stays(const plan::PlannedStage& stage) const;  // its node hosts that range already
+  bool fits_beside(const plan::PlannedStage& stage) const;
+  bool is_ready(const plan::PlannedStage& stage) const;
+  void begin(Move move, Time now, std::vector<Action>& actions);
+  void give_up_move(Time now, std::vector<Action>& actions);
+  void put_off_moves(Time now);
+  void look_for_move(Time at);
+  void forget_fetch(NodeId node, std::vector<Action>& actions);
   bool has_on_flash(NodeId node, LayerRange range) const;
   std::optional<Fetch> next_fetch() const;
   void end_fetch(bool failed);
@@ -92,21 +135,31 @@ class Placement {
   const Node* best_spare(const PlannedPlan::Stage& stage, const std::set<NodeId>& taken, Time now) const;
   void become_none(Error why, Time now);
   void serve_if_ready();
-  void host(NodeId node, LayerRange range, Time now, std::vector<Action>& loads);
+  Hosted load(const plan::PlannedStage& stage, Time now, std::vector<Action>& loads);
   void fail_node(NodeId node, const std::string& message, Time now);
+  void fail_beside(NodeId node, const std::string& message, Time now, std::vector<Action>& actions);
+  void forget_shards_of_other_plans();
 
   const plan::ModelShape model_;
   const Limits& limits_;
   std::map<NodeId, Node> nodes_;
-  std::map<NodeId, Hosted> hosted_;    // one stage a node; outlives a plan, and may be ready for one to come
-  std::map<StageId, NodeId> host_of_;  // the same, by stage
+  std::map<NodeId, Hosted> hosted_;                  // of the plan, or of the one before while there is none
+  std::map<NodeId, Hosted> beside_;                  // for the move
+  std::map<StageId, NodeId> host_of_;                // of both, by stage
   std::map<NodeId, std::set<LayerRange>> on_flash_;  // as far as is known; of nodes that are away, too
   std::optional<Fetch> fetch_;                       // under way
   bool fetch_due_ = false;                           // there may be something to fetch
   PlanState state_ = PlanState::kNone;
   Epoch epoch_;
   PlannedPlan plan_;
-  bool moves_due_ = false;  // something has changed for stages on paused nodes
+  Paces paces_;
+  std::optional<Move> move_;
+  bool moves_due_ = false;       // something has changed for the move, or for stages on paused nodes
+  std::optional<Time> look_at_;  // for a quicker plan
+  Time changed_at_;              // the plan
+  Time moved_at_;                // by a move to a quicker plan, or one that was given up
+  Duration move_every_ = kMoveEvery;
+  std::uint64_t moves_ = 0;
   std::string why_not_moved_;
   bool keeps_kv_ = false;
   bool served_once_ = false;

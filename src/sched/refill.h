@@ -33,6 +33,13 @@ class Refill {
   // The sequence ends. true: its KV may be freed now; else the step is told after which it may.
   bool remove(const Sequence& sequence);
 
+  // Sequences that have ended and may not be freed yet, and the cells of the KV that they hold.
+  struct Leaving {
+    std::size_t sequences = 0;
+    std::uint64_t cells = 0;
+  };
+  Leaving leaving() const { return leaving_; }
+
   // The next chunk, of at most `rows_max` rows, as step `step`; nullopt: none is due, or enough are under way.
   std::optional<Action> next(StepId step, std::uint32_t rows_max, Time now);
 
@@ -67,6 +74,7 @@ class Refill {
     const Sequence* sequence = nullptr;  // nullptr: it has ended
     std::uint64_t request = 0;
     std::uint32_t rows = 0;
+    std::uint32_t cells = 0;    // of the KV, when it has ended
     std::size_t runs = 0;       // that have not all of its rows
     std::size_t in_flight = 0;  // chunks
     bool missing = false;
@@ -87,6 +95,7 @@ class Refill {
   std::vector<Run> runs_;
   std::map<SequenceId, Entry> sequences_;
   std::map<StepId, Chunk> under_way_;
+  Leaving leaving_;
   Time last_back_;
 };
 

@@ -22,6 +22,7 @@ class RefillTest : public ::testing::Test {
   void serve(std::uint8_t count, std::uint8_t spares, std::uint32_t rows_per_step_max = kStepRowsMax) {
     Limits limits;
     limits.rows_per_step_max = rows_per_step_max;
+    limits.keep_plan = true;
     h_ = std::make_unique<Harness>(count, limits);
     h_->serve(count);
     for (std::uint8_t i = 1; i <= spares; ++i) h_->on(Harness::joined(static_cast<std::uint8_t>(count + i)));
@@ -226,6 +227,27 @@ TEST_F(RefillTest, KvStaysAfterABrokenLinkAndNotAfterAFailedStage) {
   }
 }
 
+// Goal: who has ended while its rows are on their way to the new stage holds its place in the KV until they are there.
+TEST_F(RefillTest, AnEndedSequenceHoldsItsPlaceUntilItIsFreed) {
+  Limits limits;
+  limits.settings.sequences_max = 1;
+  limits.keep_plan = true;
+  h_ = std::make_unique<Harness>(2, limits);
+  h_->serve(2).on(Harness::joined(3));
+  answer(5, 3);
+  lose({1});
+  h_->load_all();
+  const auto replays = h_->all<Replay>();
+  ASSERT_THAT(replays, SizeIs(1));
+  h_->on(SequenceCancelled{1}).on(Harness::arrived(2, 3, 4));
+  EXPECT_THAT(steps(false), IsEmpty()) << "there is room for one only";
+  done(replays[0]);
+  ASSERT_THAT(steps(false), SizeIs(1));
+  EXPECT_THAT(steps(false)[0].frees, ElementsAre(id_));
+  h_->run();
+  EXPECT_THAT(h_->tokens(2), SizeIs(4));
+}
+
 // --- spare nodes ---
 
 TEST_F(RefillTest, SpareNodesFetchTheShardsOneAfterTheOther) {
@@ -312,8 +334,11 @@ TEST_F(RefillTest, APausedNodeServesOnWhereNobodyElseCan) {
 TEST_F(RefillTest, WithoutASpareNodeThePlanIsCutAnew) {
   serve(2, 0);
   h_->on(NodePaused{host(0)});
+  EXPECT_THAT(h_->all<PublishPlan>(), IsEmpty()) << "the other node loads all of it first";
+  h_->load_all();
   EXPECT_THAT(h_->all<PublishPlan>(), SizeIs(1));
   EXPECT_THAT(h_->snapshot().plan->stages, SizeIs(1));
+  EXPECT_EQ(h_->snapshot().state, PlanState::kServing);
 }
 
 TEST_F(RefillTest, APausedNodeIsNoCandidateUntilItIsResumed) {

@@ -43,6 +43,7 @@ struct Scheduler::State {
   void handle(const NodeJoined& event, Time now);
   void handle(const NodeLost& event, Time now);
   void handle(const NodePaused& event, Time now);
+  void handle(const NodeShare& event, Time now);
   void handle(const StageReady& event, Time now);
   void handle(const StageFailed& event, Time now);
   void handle(const ShardFetched& event, Time now);
@@ -94,6 +95,10 @@ void Scheduler::State::handle(const NodePaused& event, Time now) {
   placement.pause(event.node, event.paused, now);
 }
 
+void Scheduler::State::handle(const NodeShare& event, Time now) {
+  placement.set_share(event.node, event.permille, now);
+}
+
 void Scheduler::State::handle(const StageReady& event, Time) {
   placement.ready(event.stage);
 }
@@ -115,6 +120,7 @@ void Scheduler::State::handle(const StepDone& event, Time now) {
         lost, {ErrorCode::kUnavailable, fmt::format("step {} was lost: a later one came back", lost.value)}, true, now);
   }
   failed_epochs = 0;
+  placement.measured(event.stages, pipeline.rows_of(event.step), now);
   pipeline.done(event, sequences, now);
 }
 
@@ -258,8 +264,9 @@ std::optional<Beginning> Scheduler::State::beginning_of(const Sequence& sequence
 // Frees what is kept, least recently used first, until there is room, but not what is taken over or spared. false:
 // there is no room; nothing was freed.
 bool Scheduler::State::make_room(const Sequence& sequence, const Kept* taken_over, const Kept* spared) {
-  std::size_t others = kept.size() - (taken_over ? 1 : 0);
-  std::uint64_t cells = kept.cells() - (taken_over ? taken_over->rows : 0);
+  const Refill::Leaving leaving = pipeline.leaving();
+  std::size_t others = leaving.sequences + kept.size() - (taken_over ? 1 : 0);
+  std::uint64_t cells = leaving.cells + kept.cells() - (taken_over ? taken_over->rows : 0);
   std::vector<SequenceId> in_the_way;
   for (auto next = kept.all().rbegin(); next != kept.all().rend(); ++next) {
     if (sequences.fits(sequence, others, cells)) break;
@@ -363,7 +370,10 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   state.actions.clear();
   std::visit([&](const auto& known) { state.handle(known, now); }, event);
   state.placement.hold_kernel_family(!state.sequences.live().empty(), now);
-  state.placement.move_from_paused(state.pipeline.kv_can_be_freed(), now, state.actions);
+  if (state.placement.may_move(now)) {
+    state.placement.move(state.pipeline.kv_can_be_freed(), state.pipeline.refill_time(state.sequences.live()), now,
+                         state.actions);
+  }
   state.placement.keep_shards(state.actions);
   state.follow_placement();
   state.send_steps(now);
@@ -380,6 +390,8 @@ Snapshot Scheduler::snapshot() const {
   } else {
     snapshot.plan = state.placement.plan();
   }
+  snapshot.move = state.placement.move_text();
+  snapshot.moves = state.placement.moves();
   snapshot.why_not_moved = state.placement.why_not_moved();
   snapshot.sequences_live = static_cast<std::uint32_t>(state.sequences.live().size());
   snapshot.sequences_waiting = static_cast<std::uint32_t>(state.sequences.waiting().size());

@@ -30,8 +30,8 @@
 //  - A stage that a new plan gives the same node with the same range keeps its StageId and is not loaded again. What it
 //    may still hold in its KV from older epochs (every sequence whose freeing no StepDone has confirmed) is named in
 //    the `frees` of the first step of the new epoch, which comes before any other; but for the sequences that go on.
-//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory. A stage that
-//    takes the place of one on a paused node is loaded before its plan comes (make before break).
+//  - A new plan comes as PublishPlan, then the DropStages, then the LoadStages that need their memory. Stages of a plan
+//    that is wanted, but not needed at once, are loaded before it comes (make before break).
 //
 // What happens when something breaks:
 //  - A node with a stage is lost: a spare node takes its place, one with the shard on flash before others, and all else
@@ -44,7 +44,12 @@
 //    sequences in that step are blamed; a blamed one travels alone until it has made a token, so that it cannot take
 //    others with it, and after step_failures_max failures without a token it ends with the step's error. Where a stage
 //    could not compute, no KV is trusted. Two failures without any StepDone between them: all stages are loaded anew.
-//  - A node that joins while a plan is loading or serving is spare until it is needed.
+//
+// What changes the plan while all is well (placement.h), unless keep_plan is set:
+//  - Nodes that serve turn out slower or faster than the plan took them for, or one has joined: where a new plan would
+//    make the slowest stage so much quicker that moving to it pays, its stages are loaded beside those that serve, and
+//    when all are ready the plan changes; the answers go on. Where memory does not allow both, shards are fetched first
+//    and the stage is loaded when the plan changes.
 #pragma once
 
 #include <cstdint>
@@ -86,6 +91,8 @@ struct Limits {
   std::uint32_t step_failures_max = 3;  // of one sequence, without a token between them; then it ends
   Duration stage_retry_after = std::chrono::seconds(30);  // a node whose stage failed is left out for so long
   std::uint32_t stage_tries_max = 3;                      // and after so many failures until it joins anew
+  bool keep_plan = false;  // it changes only when it must: nodes that join are spare, however fast they are
+  std::size_t spares = 0;  // so many nodes get no layers, to take over from others, where the rest holds the model
 };
 
 // --- events ---
@@ -99,10 +106,16 @@ struct NodeLost {
   NodeId node;
 };
 // The node is to host nothing, or may again. What it hosts goes to a spare node first, and it serves until then; where
-// there is none, to a new plan without it, and where none is feasible it serves on (Snapshot::why_not_moved).
+// there is none, a new plan without it is made ready, and where none is feasible it serves on
+// (Snapshot::why_not_moved).
 struct NodePaused {
   NodeId node;
   bool paused = true;
+};
+// Of what the node could do it is to be given so much: it has to be spared. 1 .. 1000; 1000 when it joins.
+struct NodeShare {
+  NodeId node;
+  std::uint32_t permille = 1000;
 };
 struct StageReady {
   StageId stage;
@@ -124,6 +137,11 @@ struct StepDone {
   Duration busy{};           // through stages and links, without waiting in queues; 0: not known, as the others
   Duration slowest_stage{};  // computing in the stage that took longest
   Duration link{};           // the mean of the links it went over
+  struct Computed {
+    StageId stage;
+    Duration time{};
+  };
+  std::vector<Computed> stages;  // what computing took in each; may be empty
 };
 // A stage could not compute the step (out of memory, rows out of order): the plan's KV cannot be trusted any more.
 // kUnavailable: a link broke, nothing was computed wrongly. kNotFound, of a Replay: the journal has not all of the
@@ -167,7 +185,7 @@ struct Drafted {
 };
 struct Timer {};
 
-using Event = std::variant<NodeJoined, NodeLost, NodePaused, StageReady, StageFailed, ShardFetched, StepDone,
+using Event = std::variant<NodeJoined, NodeLost, NodePaused, NodeShare, StageReady, StageFailed, ShardFetched, StepDone,
                            StepFailed, SequenceArrived, TokenSampled, SequenceCancelled, Drafted, Timer>;
 
 // --- actions ---
@@ -275,6 +293,8 @@ struct Snapshot {
   PlanState state = PlanState::kNone;
   std::optional<PlannedPlan> plan;
   std::string why_none;              // why there is no plan, in one line ("" when there is one)
+  std::string move;                  // the plan that is being made ready, and why; "": none
+  std::uint64_t moves = 0;           // plans that were made ready while another served, since the start
   std::string why_not_moved;         // why a node that is paused hosts a stage still; "": none does, or not for long
   std::uint32_t sequences_live = 0;  // admitted to the pipeline
   std::uint32_t sequences_waiting = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -93,7 +94,15 @@ class Harness {
   // `choose(row)` gives the token.
   template <typename Choose>
   Harness& back(const SendStep& step, Choose choose_of, Duration busy = {}) {
-    on(StepDone{step.epoch, step.step, busy});
+    StepDone done{step.epoch, step.step, busy};
+    if (stage_time) {
+      const Snapshot planned = snapshot();
+      for (const PlannedPlan::Stage& stage : planned.plan->stages) {
+        done.stages.push_back({stage.stage, stage_time(stage) * static_cast<Duration::rep>(step.rows.size())});
+        done.slowest_stage = std::max(done.slowest_stage, done.stages.back().time);
+      }
+    }
+    on(done);
     const auto choose = [&](std::size_t i) { return choose_of(step.rows[i]); };
     const auto is_newest = [&](std::size_t i) {
       const std::vector<Token>& text = texts_[step.rows[i].request];
@@ -144,6 +153,7 @@ class Harness {
   std::vector<StageId> loading;
   Epoch epoch;
   std::optional<Time> timer;
+  std::function<Duration(const PlannedPlan::Stage&)> stage_time;  // a row in it; none: steps do not tell
 
  private:
   Scheduler scheduler_;

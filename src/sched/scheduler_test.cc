@@ -241,9 +241,11 @@ TEST(Scheduler, SurvivingStageIsKeptWithItsKv) {
 }
 
 TEST(Scheduler, SpareNodeComesAndGoesWithoutNotice) {
-  Harness h;
+  Limits limits;
+  limits.keep_plan = true;
+  Harness h(4, limits);
   h.serve(2).on(Harness::joined(9)).on(NodeLost{Harness::node(9)}).on(Harness::joined(9)).on(Harness::joined(9));
-  EXPECT_EQ(h.actions.size(), h.all<FetchShard>().size());
+  EXPECT_EQ(h.actions.size(), h.all<FetchShard>().size() + h.all<SetTimer>().size());
   h.on(NodeLost{Harness::node(1)});
   EXPECT_THAT(h.all<PublishPlan>().at(0).plan.stages, SizeIs(2));  // now it is used
 }

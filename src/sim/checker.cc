@@ -73,7 +73,7 @@ void Checker::check(const PublishPlan& action) {
   for (const PlannedPlan::Stage& stage : plan.stages) {
     if (stage.range.first != next || stage.range.last <= next) violation("plan does not cover the layers once");
     next = stage.range.last;
-    kept = kept || loaded_.contains(stage.stage);
+    kept = !in_plan_.insert(stage.stage).second || kept;
   }
   if (next != layers_) violation("plan does not cover all layers");
   if (!kept) {
@@ -95,6 +95,7 @@ void Checker::check(const LoadStage& action) {
 
 void Checker::check(const DropStage& action) {
   loaded_.erase(action.stage);
+  in_plan_.erase(action.stage);
   if (fetching_ == action.stage) fetching_.reset();
 }
 

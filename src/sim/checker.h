@@ -89,6 +89,7 @@ class Checker {
   std::size_t stages_ = 0;
   bool first_step_ = true;
   std::set<StageId> loaded_;                                         // or loading
+  std::set<StageId> in_plan_;                                        // of them, or of a plan before: may have KV
   std::map<SequenceId, InKv> kv_;                                    // of this epoch, not yet freed
   std::map<SequenceId, InKv> before_;                                // of older ones: freed, or gone on with
   std::map<SequenceId, std::map<StageId, std::uint32_t>> refilled_;  // rows, by the stage where they end

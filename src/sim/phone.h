@@ -22,6 +22,7 @@ struct FakeStep {
   std::vector<SequenceId> frees;
   std::vector<Fork> forks;
   std::vector<Truncation> truncations;
+  std::vector<sched::StepDone::Computed> computed;  // by the stages it went through
 };
 
 struct Phone {

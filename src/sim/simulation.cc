@@ -7,12 +7,11 @@ namespace shoal::sim {
 std::string Report::text() const {
   return fmt::format(
       "{} of {} requests answered, {} errors, {} tokens in {} steps, {} of {} drafts right ({} of {} of a draft "
-      "model), {} cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept; {} "
-      "sequences resumed, {} restarted, {} replays, {} not in a journal, {} shards fetched; {} events in {:.1f} s, "
-      "hash "
-      "{:016x}",
+      "model), {} cached; {} epochs, {} nodes lost, {} steps lost, {} steps failed, {} stages failed, {} kept, {} "
+      "moves; {} sequences resumed, {} restarted, {} replays, {} not in a journal, {} shards fetched; {} events in "
+      "{:.1f} s, hash {:016x}",
       answers, requests, errors, tokens, steps, drafts_accepted, drafts_sent, model_drafts_accepted, model_drafts_sent,
-      cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, sequences_resumed,
+      cached_tokens, epochs, nodes_lost, steps_lost, steps_failed, stages_failed, stages_kept, moves, sequences_resumed,
       sequences_restarted, replays, replays_missing, shards_fetched, events,
       std::chrono::duration<double>(simulated).count(), log_hash);
 }

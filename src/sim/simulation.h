@@ -26,6 +26,7 @@ struct Options {
   std::uint32_t requests = 0;
   std::uint32_t vocabulary = 0;  // few tokens: text that repeats itself, and drafts that come true
   bool faults = true;
+  bool keep_plan = false;  // the plan changes only when it must; else the seed decides
   Duration faults_until = std::chrono::seconds(40);
   Duration healed_by = std::chrono::seconds(400);  // what is not over by then counts as never ending
   // For tests that prove that breaking is seen: a stage that breaks at its n-th step, or steps changed on their way out
@@ -56,6 +57,7 @@ struct Report {
   std::uint64_t steps_failed = 0;
   std::uint64_t stages_failed = 0;
   std::uint64_t stages_kept = 0;  // by a later plan
+  std::uint64_t moves = 0;        // to a plan that was made ready while another served
   std::uint64_t sequences_resumed = 0;
   std::uint64_t sequences_restarted = 0;
   std::uint64_t replays = 0;

@@ -38,7 +38,8 @@ Report World::run() {
   draw_faults();
   const Time end(options_.healed_by);
   while (queue_.now() < end && checker_.violations().empty()) {
-    const bool idle = users_done_ && checker_.requests_open() == 0;
+    // What the last plan left is dropped a while after it came.
+    const bool idle = users_done_ && checker_.requests_open() == 0 && queue_.now() > published_ + seconds(1);
     if (idle && scheduler_.snapshot().steps_in_flight == 0 && scheduler_.snapshot().state == PlanState::kServing) break;
     queue_.step(end);
   }
@@ -62,6 +63,7 @@ Report World::run() {
   report_.model_drafts_sent = scheduler_.snapshot().model_drafts_sent;
   report_.model_drafts_accepted = scheduler_.snapshot().model_drafts_accepted;
   report_.cached_tokens = scheduler_.snapshot().cached_tokens;
+  report_.moves = scheduler_.snapshot().moves;
   report_.sequences_resumed = scheduler_.snapshot().sequences_resumed;
   report_.sequences_restarted = scheduler_.snapshot().sequences_restarted;
   report_.errors = checker_.errors();

@@ -91,6 +91,7 @@ class World {
   Duration link_jitter_{};
   std::uint64_t timer_ = 0;  // the newest one
   Epoch epoch_;              // the newest published
+  Time published_;           // when
   std::uint64_t stage_steps_ = 0;
   std::uint64_t lose_steps_ = 0;  // of those about to be sent on
   bool users_done_ = false;

@@ -24,6 +24,7 @@ void World::tell(const Event& event) {
 void World::act(const PublishPlan& action) {
   ++report_.epochs;
   epoch_ = action.plan.epoch;
+  published_ = queue_.now();
   note(2, action.plan.epoch.value, action.plan.stages.size());
   say("epoch {}: {}", action.plan.epoch.value, action.plan.explanation);
   for (const PlannedPlan::Stage& stage : action.plan.stages) {
@@ -143,7 +144,7 @@ void World::act(const SetTimer& action) {
 void World::step_came_back(const FakeStep& step) {
   const bool twice = chance(2);  // what comes again changes nothing
   for (int times = twice ? 2 : 1; times > 0; --times) {
-    tell(StepDone{step.epoch, step.step});
+    tell(StepDone{step.epoch, step.step, {}, {}, {}, step.computed});
     const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };
     const auto choose = [&](std::size_t i) {
       const Value output = step.rows[i].value;

@@ -97,6 +97,7 @@ void World::arrive(std::size_t index, FakeStep step) {
   const std::uint32_t layers = phone.plan.stages[*place].range.count();
   const Duration cost = phone.per_step + phone.per_row_layer * static_cast<std::int64_t>(layers * step.rows.size());
   phone.busy_until = std::max(phone.busy_until, queue_.now()) + cost;
+  step.computed.push_back({phone.plan.stages[*place].stage, cost});
   // What is in the queue when a new plan comes is computed still, but goes nowhere.
   queue_.at(phone.busy_until, [this, index, place = *place, stage = phone.plan.stages[*place].stage, life = phone.life,
                                step = std::move(step)] {

@@ -32,6 +32,8 @@ Limits World::draw_limits() {
   limits.step_wait_max = seconds(10);
   limits.stage_retry_after = seconds(3);
   limits.load_wait_max = seconds(30);
+  limits.keep_plan = chance(20) || options_.keep_plan;
+  limits.spares = chance(30) ? between(1, 3) : 0;
   return limits;
 }
 
