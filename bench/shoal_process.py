@@ -42,7 +42,7 @@ class Shoal:
     def _start(self):
         self.coordinator = self._spawn("serve", [
             "serve", "--model", self.model, "--listen", "127.0.0.1:0", "--cluster", "127.0.0.1:0", "--state", self.state,
-            "--no-mdns", "--nodes", str(self.nodes), *self.serve_args])
+            "--no-mdns", "--keep-plan", "--nodes", str(self.nodes), *self.serve_args])
         self._until(lambda: os.path.exists(os.path.join(self.state, "api.json")), 120)
         with open(os.path.join(self.state, "api.json")) as file:
             self.api = json.load(file)

@@ -46,6 +46,7 @@ class World {
     if (what >= 240) return drafted(which);
     if (what >= 232) return pause(which);
     if (what >= 224) return fetched(which);
+    if (what >= 220) return share(which);
     using Make = void (World::*)(std::uint8_t);
     static constexpr Make kMakes[] = {&World::join,   &World::lose,   &World::ready,   &World::stage_fails,
                                       &World::done,   &World::done,   &World::done,    &World::step_fails,
@@ -90,6 +91,11 @@ class World {
     paused.paused = which < 128;
     tell(paused);
   }
+  void share(std::uint8_t which) {
+    NodeShare share{{}, which * 5u};
+    share.node.key.bytes[0] = which % kNodes;
+    tell(share);
+  }
   void fetched(std::uint8_t which) { tell(ShardFetched{stage(which)}); }
   StageId stage(std::uint8_t which) const {
     return stages_.empty() ? StageId{which}
@@ -105,7 +111,12 @@ class World {
   }
   void done(std::uint8_t which) {
     const SendStep of = step(which);
-    tell(StepDone{of.epoch, of.step});
+    StepDone done{of.epoch, of.step};
+    const Snapshot snapshot = scheduler_.snapshot();
+    for (std::size_t i = 0; which % 2 == 0 && snapshot.plan && i < snapshot.plan->stages.size(); ++i) {
+      done.stages.push_back({snapshot.plan->stages[i].stage, Duration((which * 37 + i * 1001) % 9000)});
+    }
+    tell(done);
     if (which < 200) sampled(which);
   }
   void sampled(std::uint8_t which) {

@@ -234,6 +234,8 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                   {"sequences_refilling", status.sequences_refilling},
                   {"sequences_resumed", status.sequences_resumed},
                   {"sequences_restarted", status.sequences_restarted},
+                  {"move", status.move},
+                  {"moves", status.moves},
                   {"why_not_moved", status.why_not_moved},
                   {"step_totals",
                    {{"steps", status.step_totals.steps},

@@ -150,6 +150,7 @@ Status run(const Options& options) {
   SHOAL_ASSIGN_OR_RETURN(const auto drafts, options.settings.open_draft_model(io, model->vocabulary()));
   coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;
+  coordinator_options.limits.keep_plan = true;  // its nodes are alike, and go with the answer
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
                          coordinator::Coordinator::create(io, clock, transport, *store, *model, coordinator_options));
 

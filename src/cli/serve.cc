@@ -31,6 +31,8 @@ struct Options {
   std::string host_memory;
   std::uint32_t host_threads = 0;
   std::uint32_t nodes = 1;
+  std::uint32_t spares = 0;
+  bool keep_plan = false;
   std::uint32_t plan_wait_s = 60;
   bool no_mdns = false;
   bool until_stdin_closes = false;
@@ -87,6 +89,8 @@ Status serve(Options options) {
   SHOAL_ASSIGN_OR_RETURN(const auto drafts, options.settings.open_draft_model(io, model->vocabulary()));
   coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;
+  coordinator_options.limits.spares = options.spares;
+  coordinator_options.limits.keep_plan = options.keep_plan;
   coordinator_options.limits.plan_wait_max = std::chrono::seconds(options.plan_wait_s);
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
                          coordinator::Coordinator::create(io, clock, transport, *store, *model, coordinator_options));
@@ -152,6 +156,12 @@ void add_serve(CLI::App& app, Context& context) {
   verb->add_option("--nodes", options->nodes, "Wait for so many nodes before the first plan")
       ->check(CLI::Range(1u, 1024u))
       ->capture_default_str();
+  verb->add_option("--spares", options->spares,
+                   "Leave so many nodes without layers, to take over from others, where the rest holds the model")
+      ->check(CLI::Range(0u, 1024u))
+      ->capture_default_str();
+  verb->add_flag("--keep-plan", options->keep_plan,
+                 "Change the plan only when it must be: no layers for nodes that join, or that turn out faster");
   verb->add_option("--plan-wait", options->plan_wait_s,
                    "Seconds that a request waits for nodes when those that are there cannot hold the model")
       ->check(CLI::Range(1u, 86400u))

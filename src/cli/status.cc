@@ -106,6 +106,7 @@ Status print_status(const json& status) {
   if (status["plan"].is_object()) {
     print_stages(status);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
+    if (const auto move = status.value("move", ""); !move.empty()) std::printf("  being made ready: %s\n", move.c_str());
     if (const auto stays = status.value("why_not_moved", ""); !stays.empty()) std::printf("  %s\n", stays.c_str());
   }
   print_nodes(status["nodes"]);

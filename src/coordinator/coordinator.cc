@@ -25,6 +25,7 @@ sched::StepDone step_done(const wire::StepResult& result, Duration way) {
     queued += std::chrono::microseconds(time.queue_us);
     computed += compute;
     done.slowest_stage = std::max(done.slowest_stage, compute);
+    done.stages.push_back({time.stage, compute});
   }
   const auto links = static_cast<Duration::rep>(result.times.size() + 1);
   done.busy = std::max(way - queued, Duration(1));

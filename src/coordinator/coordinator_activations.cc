@@ -20,8 +20,11 @@ bool Coordinator::adapts_activations() const {
 // All stages of the plan are ready, and it is known how each reaches the next.
 bool Coordinator::links_settled() const {
   const std::vector<MeasuredLink> links = data_links();
-  return std::all_of(stages_.begin(), stages_.end(),
-                     [](const auto& stage) { return stage.second.state == StageState::kReady; }) &&
+  const auto is_ready = [this](const sched::PlannedPlan::Stage& stage) {
+    const auto found = stages_.find(stage.stage);
+    return found != stages_.end() && found->second.state == StageState::kReady;
+  };
+  return std::all_of(plan_.stages.begin(), plan_.stages.end(), is_ready) &&
          std::all_of(links.begin(), links.end(),
                      [&](const MeasuredLink& link) { return stages_.at(link.from_stage).to_next != LinkPath::kNone; });
 }

@@ -104,6 +104,7 @@ void Coordinator::fetch_shard(const sched::FetchShard& action) {
 
 void Coordinator::drop_stage(const sched::DropStage& action) {
   if (fetch_.stage == action.stage) fetch_ = {};
+  stages_.erase(action.stage);
   cluster_.send(action.node, wire::DropStage{action.stage});
 }
 

@@ -122,6 +122,8 @@ ClusterStatus Coordinator::status() const {
   status.sequences_refilling = snapshot.sequences_refilling;
   status.sequences_resumed = snapshot.sequences_resumed;
   status.sequences_restarted = snapshot.sequences_restarted;
+  status.move = snapshot.move;
+  status.moves = snapshot.moves;
   status.why_not_moved = snapshot.why_not_moved;
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();

@@ -125,6 +125,8 @@ struct ClusterStatus {
   std::uint32_t sequences_refilling = 0;  // wait for a stage that takes the place of a lost one
   std::uint64_t sequences_resumed = 0;    // under a new plan, from what stages still had in their KV
   std::uint64_t sequences_restarted = 0;  // under a new plan, from their tokens
+  std::string move;                       // the plan that is being made ready while this one serves; "": none
+  std::uint64_t moves = 0;                // plans that came that way
   std::string why_not_moved;              // why a paused node hosts a stage still; "": none does
   StepTotals step_totals;
   bool tracing = false;             // a trace is being recorded

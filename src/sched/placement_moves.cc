@@ -245,7 +245,11 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
     look_for_move(now + kMoveEvery);
     return std::nullopt;
   }
-  return Move{plan->stages, fmt::format("{}; {:.1f} times as quick as the plan before", plan->explanation, gain),
+  const bool measured =
+      std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return node.weights_per_s > 0; });
+  return Move{plan->stages,
+              plan->explanation + (measured ? fmt::format("; {:.1f} times as quick as the plan before", gain)
+                                            : "; its nodes are less full than in the plan before"),
               false};
 }
 

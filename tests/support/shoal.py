@@ -234,11 +234,12 @@ class Shoal:
         print(shoal.complete("Once"))
 
     `nodes` are started, paired and serving when the block begins (wait=False: only started). On the way out everything
-    ends and the directory goes; when an exception passes, the logs are shown first.
+    ends and the directory goes; when an exception passes, the logs are shown first. `keep_plan`: nodes that join are
+    spare, and a machine with other things to do does not change the plan.
     """
 
     def __init__(self, model_path, nodes=2, context=512, serve_args=(), node_args=(), memory="1GiB", nodes_min=None,
-                 wait=True, cluster="127.0.0.1:0", launcher=()):
+                 keep_plan=True, wait=True, cluster="127.0.0.1:0", launcher=()):
         self.model = model_path
         self.launcher = launcher
         self.nodes = []
@@ -247,6 +248,8 @@ class Shoal:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="shoal-e2e."))
         self.state = self.directory / "coordinator"
         self.serve_args = ["--context", str(context), "--nodes", str(nodes_min or max(nodes, 1)), *map(str, serve_args)]
+        if keep_plan:
+            self.serve_args.append("--keep-plan")
         self.cluster = cluster
         self.coordinator = None
         try:
