@@ -117,10 +117,6 @@ std::optional<Candidate> best_candidate(const ModelShape& model, const Pieces& p
   return best;
 }
 
-std::string name_of(const NodeProfile& node) {
-  return node.name.empty() ? node.node.short_hex() : node.name;
-}
-
 std::string nodes_text(std::size_t count) {
   return fmt::format("{} node{}", count, count == 1 ? "" : "s");
 }
@@ -209,7 +205,7 @@ std::string slowest_text(const ModelShape& model, const Plan& plan, const Nodes&
     const double seconds = node.weights_per_s > 0 ? model.work_bytes(range) / node.weights_per_s : 0;
     if (seconds <= slowest) continue;
     slowest = seconds;
-    text = fmt::format("; the slowest is {} with layers {}, {:.1f} ms a token", name_of(node), range.text(),
+    text = fmt::format("; the slowest is {} with layers {}, {:.1f} ms a token", node.label(), range.text(),
                        1000 * seconds);
   }
   return text;
@@ -229,7 +225,7 @@ std::string explain(const ModelShape& model, const Plan& plan, const Nodes& node
   const NodeProfile& node = nodes[order[fullest]];
   std::string text = fmt::format("{} {} {} layers; the fullest is {} with layers {} ({} of {}, {:.0f} %)",
                                  nodes_text(plan.stages.size()), plan.stages.size() == 1 ? "holds" : "hold",
-                                 model.layer_count, name_of(node), stage.range.text(), format_size(stage.memory_bytes),
+                                 model.layer_count, node.label(), stage.range.text(), format_size(stage.memory_bytes),
                                  format_size(node.memory_bytes_max), 100.0 * fullness(fullest));
   text += slowest_text(model, plan, nodes, order);
   if (!plan.left_out.empty()) {

@@ -53,6 +53,8 @@ struct NodeProfile {
   std::string kernel_family = {};  // engine::kernel_family(); nodes that differ in it give other bits
   double weights_per_s = 0;        // bytes of a stage's weights that it goes through in steps of one row; 0: unknown
   double share = 1;                // of its rate that it is to be given, above 0: less where it has to be spared
+
+  std::string label() const { return name.empty() ? node.short_hex() : name; }  // for people
 };
 
 // What a plan must keep to besides memory.

@@ -10,10 +10,6 @@ namespace {
 
 constexpr int kSettleMax = 10;  // joins put planning off for so many times plan_settle at the most
 
-std::string name_of(const plan::NodeProfile& profile) {
-  return profile.name.empty() ? profile.node.short_hex() : profile.name;
-}
-
 }  // namespace
 
 bool Placement::in_plan(NodeId node) const {
@@ -87,7 +83,7 @@ void Placement::fail_node(NodeId node, const std::string& message, Time now) {
   Node& failed = nodes_.at(node);
   ++failed.failures;
   failed.usable_at = now + limits_.stage_retry_after;
-  last_failure_ = name_of(failed.profile) + ": " + message;
+  last_failure_ = failed.profile.label() + ": " + message;
   moves_due_ = true;
 }
 
@@ -167,7 +163,7 @@ bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
     if (spare == nullptr || (is_there && !(loaded && loaded->ready))) continue;
     stages.back().node = spare->profile.node;
     taken.insert(spare->profile.node);
-    explanation += fmt::format("{}{} takes layers {}-{}", explanation.empty() ? "" : ", ", name_of(spare->profile),
+    explanation += fmt::format("{}{} takes layers {}-{}", explanation.empty() ? "" : ", ", spare->profile.label(),
                                stage.range.first, stage.range.last - 1);
   }
   explanation += explanation.empty() ? "the plan as it was" : "; the other stages stay";

@@ -117,6 +117,7 @@ class Placement {
   Error no_room() const;
   std::optional<Move> away_from_paused(Time now);
   std::optional<Move> same_cut_without_paused(Time now) const;
+  NodeId slowest_of(const std::vector<plan::PlannedStage>& stages, const std::vector<plan::NodeProfile>& nodes) const;
   std::optional<Move> quicker(Duration refill_time, Time now);
   bool can_go_on(const Move& move, Time now) const;
   bool can_begin(const std::vector<plan::PlannedStage>& stages) const;

@@ -166,7 +166,7 @@ void Placement::fail_beside(NodeId id, const std::string& message, Time now, std
   host_of_.erase(beside_.at(id).stage);
   beside_.erase(id);
   Node& node = nodes_.at(id);
-  last_failure_ = node.profile.name + ": " + message;
+  last_failure_ = node.profile.label() + ": " + message;
   if (!in_plan(id)) {
     ++node.failures;
     node.usable_at = now + limits_.stage_retry_after;
@@ -203,7 +203,7 @@ std::optional<Placement::Move> Placement::same_cut_without_paused(Time now) cons
     taken.insert(spare->profile.node);
     move.stages.back().node = spare->profile.node;
     move.explanation += fmt::format("{}{} takes layers {}-{}", move.explanation.empty() ? "" : ", ",
-                                    spare->profile.name, stage.range.first, stage.range.last - 1);
+                                    spare->profile.label(), stage.range.first, stage.range.last - 1);
   }
   move.explanation += "; the other stages stay";
   return move;
@@ -216,9 +216,18 @@ Error Placement::no_room() const {
     return {
         ErrorCode::kResourceExhausted,
         fmt::format("{} is paused and serves on: no other node has {} for its layers {}-{}; add a node or resume it",
-                    node.profile.name, format_size(stage.memory_bytes), stage.range.first, stage.range.last - 1)};
+                    node.profile.label(), format_size(stage.memory_bytes), stage.range.first, stage.range.last - 1)};
   }
   return {ErrorCode::kResourceExhausted, {}};
+}
+
+NodeId Placement::slowest_of(const std::vector<plan::PlannedStage>& stages,
+                             const std::vector<plan::NodeProfile>& nodes) const {
+  return std::max_element(stages.begin(), stages.end(),
+                          [&](const plan::PlannedStage& a, const plan::PlannedStage& b) {
+                            return plan::slowest_stage(model_, {a}, nodes) < plan::slowest_stage(model_, {b}, nodes);
+                          })
+      ->node;
 }
 
 std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now) {
@@ -247,10 +256,10 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
   }
   const bool measured =
       std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return node.weights_per_s > 0; });
-  return Move{plan->stages,
-              plan->explanation + (measured ? fmt::format("; {:.1f} times as quick as the plan before", gain)
-                                            : "; its nodes are less full than in the plan before"),
-              false};
+  const std::string why = measured ? fmt::format("{:.1f} times as quick as the plan before, where {} was slowest", gain,
+                                                 nodes_.at(slowest_of(current, nodes)).profile.label())
+                                   : "its nodes are less full than in the plan before";
+  return Move{plan->stages, plan->explanation + "; " + why, false};
 }
 
 }  // namespace shoal::sched
