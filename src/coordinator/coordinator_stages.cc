@@ -148,7 +148,8 @@ void Coordinator::on_stage_ready(const NodeId& node, const wire::StageReady& rea
 void Coordinator::on_link_report(const wire::LinkReport& report) {
   auto found = stages_.find(report.from_stage);
   if (report.epoch != plan_.epoch || found == stages_.end()) return;
-  found->second.to_next = report.direct ? LinkPath::kDirect : LinkPath::kRelay;
+  const LinkPath before = std::exchange(found->second.to_next, report.direct ? LinkPath::kDirect : LinkPath::kRelay);
+  if (report.direct && before == LinkPath::kRelay) links_measured_ = {};  // it is another link
   if (!report.direct) {
     tracer_.set_relayed(report.epoch, report.from_stage);
     log_warning("layers {} reach the next stage through the coordinator: {}", found->second.range.text(),

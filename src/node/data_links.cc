@@ -10,9 +10,10 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr Duration kDialMax = std::chrono::milliseconds(1500);
-constexpr auto kDirectMax = std::chrono::seconds(4);         // all attempts together, then the coordinator relays
-constexpr auto kRetryPause = std::chrono::milliseconds(50);  // the peer may not have read the plan yet
+constexpr Duration kRetryPauseMin = std::chrono::milliseconds(50);  // the peer may not have read the plan yet
+constexpr Duration kRetryPauseMax = std::chrono::seconds(10);       // what is relayed meanwhile is in no hurry
 constexpr auto kWarmFor = std::chrono::seconds(2);
+constexpr std::uint64_t kTakeOverProbe = std::uint64_t{1} << 63;  // LinkMeter counts its probes from 1
 
 }  // namespace
 
@@ -58,8 +59,9 @@ void DataLinks::set_plan(const wire::Plan& plan, const NodeId& self) {
   }
   peers_ = std::move(kept);
   for (auto& [id, peer] : peers_) {
-    if (peer.way == Way::kDirect && peer.link && peer.link->is_open()) {
-      settle(id, peer, Way::kDirect, "");
+    const bool has_link = peer.way == Way::kDirect || peer.way == Way::kTakingOver;
+    if (has_link && peer.link && peer.link->is_open()) {
+      settle(id, peer, Way::kDirect);  // what was relayed is of an older epoch
     } else {
       start_dialling(id, peer);
     }
@@ -67,18 +69,29 @@ void DataLinks::set_plan(const wire::Plan& plan, const NodeId& self) {
 }
 
 void DataLinks::start_dialling(const NodeId& id, Peer& peer) {
+  const bool was_relayed = peer.way != Way::kDialling;  // it is known to be hard to reach: nobody waits for it again
   peer.way = Way::kDialling;
   peer.link = nullptr;
   peer.endpoint_next = 0;
-  peer.dial_until = SteadyClock::now() + kDirectMax;
   peer.generation = ++generation_;
+  peer.retry_pause = kRetryPauseMin;
+  peer.relayed = false;
+  if (peer.endpoints.empty()) {
+    peer.why_not_direct = "the node told no address";
+    return settle(id, peer, Way::kRelay);
+  }
+  if (was_relayed) {
+    settle(id, peer, Way::kRelay);
+  } else {
+    peer.why_not_direct = "the node does not answer";
+    lose_patience_after(kRelayAfter, id, peer);
+  }
   dial_next(id, peer.generation);
 }
 
 void DataLinks::dial_next(const NodeId& id, std::uint64_t generation) {
   Peer* peer = find(id, generation);
   if (peer == nullptr) return;
-  if (peer->endpoints.empty()) return settle(id, *peer, Way::kRelay, "the node told no address");
   const auto& endpoint = peer->endpoints[peer->endpoint_next++ % peer->endpoints.size()];
   transport_.dial(endpoint, id, kDialMax,
                   [this, alive = alive_, id, generation](Result<std::shared_ptr<net::Link>> link) {
@@ -101,40 +114,91 @@ void DataLinks::on_dialled(const NodeId& id, std::uint64_t generation, Result<st
   }
   if (!link.ok()) return dial_again(id, *peer, link.error());
   peer->link = std::move(*link);
+  const auto peer_of = [this, alive = alive_, id, generation, key = peer->link.get()]() -> Peer* {
+    Peer* found = *alive ? find(id, generation) : nullptr;
+    return found != nullptr && found->link.get() == key ? found : nullptr;
+  };
   net::Link::Handlers handlers;
-  handlers.on_frame = [this, alive = alive_, id, generation](wire::Frame frame) {
-    Peer* answering = *alive ? find(id, generation) : nullptr;
+  handlers.on_frame = [this, id, peer_of](const wire::Frame& frame) {
+    Peer* answering = peer_of();
     if (answering == nullptr) return;
     if (const auto* probed = std::get_if<wire::LinkProbed>(&frame.message); probed && on_probed_) {
       return on_probed_(id, *probed);
     }
-    if (answering->way != Way::kDialling) return;
-    if (std::holds_alternative<wire::DataHello>(frame.message)) settle(id, *answering, Way::kDirect, "");
+    if (std::holds_alternative<wire::DataHello>(frame.message)) on_answered(id, *answering);
   };
-  handlers.on_closed = [this, alive = alive_, id, generation](const Error& error) {
-    Peer* lost = *alive ? find(id, generation) : nullptr;
-    if (lost == nullptr) return;
-    lost->link = nullptr;
-    if (lost->way == Way::kDialling) return dial_again(id, *lost, error);
-    settle(id, *lost, Way::kRelay, error.message);
-    handlers_.on_broken(epoch_, error);
+  handlers.on_closed = [this, id, peer_of](const Error& error) {
+    if (Peer* lost = peer_of()) on_closed(id, *lost, error);
   };
   peer->link->start(std::move(handlers));
   peer->link->send(wire::DataHello{epoch_});
 }
 
+void DataLinks::on_answered(const NodeId& id, Peer& peer) {
+  if (peer.way != Way::kDialling && peer.way != Way::kRelay) return;
+  if (!peer.relayed) return settle(id, peer, Way::kDirect);
+  peer.take_over_probe = kTakeOverProbe | ++take_over_probes_;
+  relay(id, peer, wire::LinkProbe{peer.take_over_probe}, nullptr);
+  peer.way = Way::kTakingOver;
+  lose_patience_after(kTakeOverMax, id, peer);
+}
+
+bool DataLinks::on_relay_probed(const NodeId& id, const wire::LinkProbed& probed) {
+  if ((probed.probe & kTakeOverProbe) == 0) return false;
+  const auto found = peers_.find(id);
+  const bool awaited =
+      found != peers_.end() && found->second.way == Way::kTakingOver && found->second.take_over_probe == probed.probe;
+  if (awaited) settle(id, found->second, Way::kDirect);
+  return true;
+}
+
+void DataLinks::on_closed(const NodeId& id, Peer& peer, const Error& error) {
+  peer.link = nullptr;
+  peer.why_not_direct = error.message;
+  const Way before = peer.way;
+  if (before == Way::kDirect || before == Way::kTakingOver) settle(id, peer, Way::kRelay);
+  if (before == Way::kDirect) handlers_.on_broken(epoch_, error);
+  dial_again(id, peer, error);
+}
+
+void DataLinks::lose_patience_after(Duration wait, const NodeId& id, Peer& peer) {
+  peer.patience = std::make_unique<boost::asio::steady_timer>(io_, wait);
+  peer.patience->async_wait(
+      [this, alive = alive_, id, generation = peer.generation, way = peer.way](boost::system::error_code cancelled) {
+        Peer* waiting = *alive && !cancelled ? find(id, generation) : nullptr;
+        if (waiting != nullptr && waiting->way == way) on_patience_lost(id, *waiting);
+      });
+}
+
+void DataLinks::on_patience_lost(const NodeId& id, Peer& peer) {
+  if (peer.way == Way::kDialling) return settle(id, peer, Way::kRelay);
+  const Error error{ErrorCode::kDeadlineExceeded, "the relay did not tell that it is empty"};
+  peer.link->close();
+  on_closed(id, peer, error);
+}
+
 void DataLinks::dial_again(const NodeId& id, Peer& peer, const Error& error) {
-  if (SteadyClock::now() >= peer.dial_until) return settle(id, peer, Way::kRelay, error.message);
-  peer.retry = std::make_unique<boost::asio::steady_timer>(io_, kRetryPause);
+  peer.why_not_direct = error.message;
+  if (peer.way == Way::kDialling) peer.retry_pause = kRetryPauseMin;
+  peer.retry = std::make_unique<boost::asio::steady_timer>(io_, peer.retry_pause);
+  peer.retry_pause = std::min(peer.retry_pause * 2, kRetryPauseMax);
   peer.retry->async_wait([this, alive = alive_, id, generation = peer.generation](boost::system::error_code cancelled) {
     if (*alive && !cancelled) dial_next(id, generation);
   });
 }
 
-void DataLinks::settle(const NodeId& id, Peer& peer, Way way, const std::string& reason) {
+void DataLinks::settle(const NodeId& id, Peer& peer, Way way) {
+  const bool direct = way == Way::kDirect;
+  if (!direct) log_warning("no direct link to {}, the coordinator relays: {}", id.short_hex(), peer.why_not_direct);
+  if (direct && (peer.way == Way::kRelay || peer.way == Way::kTakingOver))
+    log_info("a direct link to {} takes over from the coordinator", id.short_hex());
   peer.way = way;
-  if (way == Way::kRelay) log_warning("no direct link to {}, the coordinator relays: {}", id.short_hex(), reason);
-  handlers_.on_report({epoch_, peer.from_stage, peer.to_stage, way == Way::kDirect, reason});
+  peer.patience.reset();
+  if (direct) {
+    peer.relayed = false;
+    peer.retry_pause = kRetryPauseMin;
+  }
+  handlers_.on_report({epoch_, peer.from_stage, peer.to_stage, direct, direct ? "" : peer.why_not_direct});
   auto pending = std::exchange(peer.pending, {});
   for (auto& waiting : pending) transmit(id, peer, waiting.message, waiting.raw);
 }
@@ -143,7 +207,7 @@ void DataLinks::send(const NodeId& id, const wire::Message& message, std::shared
   auto found = peers_.find(id);
   if (found == peers_.end()) return;  // of a plan that is gone
   Peer& peer = found->second;
-  if (peer.way != Way::kDialling) return transmit(id, peer, message, raw);
+  if (peer.way == Way::kDirect || peer.way == Way::kRelay) return transmit(id, peer, message, raw);
   if (peer.pending.size() < kPendingFramesMax) peer.pending.push_back({message, std::move(raw)});
 }
 
@@ -174,12 +238,15 @@ void DataLinks::on_probed(std::function<void(const NodeId&, const wire::LinkProb
 
 void DataLinks::transmit(const NodeId& id, Peer& peer, const wire::Message& message,
                          const std::shared_ptr<const Bytes>& raw) {
-  if (peer.way == Way::kDirect) {
-    peer.last_step = SteadyClock::now();
-    peer.link->set_warm(true);
-    peer.link->send(message, raw);
-    return;
-  }
+  if (peer.way != Way::kDirect) return relay(id, peer, message, raw);
+  peer.last_step = SteadyClock::now();
+  peer.link->set_warm(true);
+  peer.link->send(message, raw);
+}
+
+void DataLinks::relay(const NodeId& id, Peer& peer, const wire::Message& message,
+                      const std::shared_ptr<const Bytes>& raw) {
+  peer.relayed = true;
   Bytes frame = wire::encode_frame(message, raw ? raw->size() : 0);
   if (raw) frame.insert(frame.end(), raw->begin(), raw->end());
   handlers_.relay(id, std::move(frame));

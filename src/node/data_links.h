@@ -1,10 +1,15 @@
 // Links to the nodes that come next in the plan, direct or through the coordinator.
 //
 // For every stage of ours whose successor lives on another node, a data link to that node is dialled when the plan
-// arrives, and kept. Frames sent while it is being dialled wait (bounded by kPendingFramesMax). If no direct link can
-// be had within kDirectMax, frames go through the coordinator (Relay) until the next plan; the way never changes within
-// an epoch, because steps must not overtake each other. A direct link that breaks within an epoch is reported
-// (on_broken): the steps on it may be lost; what comes after goes through the coordinator. Runs on the io thread.
+// arrives, and kept. Frames sent meanwhile wait (kPendingFramesMax of them), for kRelayAfter at most: then they go
+// through the coordinator (Relay), and at once to a peer whose link broke or could not be had under the plan before.
+// Dialling goes on, ever more seldom, as long as the plan names the peer, and a link that is had takes over.
+//
+// Steps must not overtake each other. So before a link takes over from the relay, a probe goes through the relay behind
+// the last step, and frames wait until the peer has answered it (it has taken all steps before it by then).
+//
+// A direct link that breaks is reported (on_broken): the steps on it may be lost; what comes after goes through the
+// coordinator. Runs on the io thread.
 #pragma once
 
 #include <deque>
@@ -20,6 +25,8 @@
 namespace shoal::node {
 
 inline constexpr std::size_t kPendingFramesMax = 256;
+inline constexpr Duration kRelayAfter = std::chrono::seconds(1);
+inline constexpr Duration kTakeOverMax = std::chrono::seconds(3);  // the probe's answer; else the relay goes on
 
 // As telemetry tells a link's round trip.
 std::optional<std::uint32_t> rtt_us_of(const net::Link& link);
@@ -42,6 +49,8 @@ class DataLinks {
   std::optional<bool> is_direct(const NodeId& peer) const;
   std::size_t queued_bytes(const NodeId& peer) const;  // on its direct link; 0 when there is none
   std::vector<NeighbourTelemetry> neighbours() const;  // the successors, at most kNeighboursMax of them
+  // An answer to a probe that came through the coordinator. false: the probe was none of this class's.
+  bool on_relay_probed(const NodeId& peer, const wire::LinkProbed& probed);
   // Who gets the answers to probes that came over direct links.
   void on_probed(std::function<void(const NodeId& peer, const wire::LinkProbed&)> handler);
   // Called every half second: links that carried no step for a while may doze.
@@ -49,7 +58,8 @@ class DataLinks {
   void close_all();
 
  private:
-  enum class Way { kDialling, kDirect, kRelay };
+  // kTakingOver: a direct link is there, and the relay not known to be empty yet.
+  enum class Way { kDialling, kDirect, kRelay, kTakingOver };
   struct Pending {
     wire::Message message;
     std::shared_ptr<const Bytes> raw;
@@ -59,8 +69,12 @@ class DataLinks {
     std::shared_ptr<net::Link> link;
     std::vector<net::Endpoint> endpoints;
     std::size_t endpoint_next = 0;
-    std::chrono::steady_clock::time_point dial_until;
-    std::unique_ptr<boost::asio::steady_timer> retry;
+    std::unique_ptr<boost::asio::steady_timer> retry;     // the next dialling
+    std::unique_ptr<boost::asio::steady_timer> patience;  // with kDialling or kTakingOver
+    Duration retry_pause{};
+    bool relayed = false;  // frames went through the coordinator since the last direct link
+    std::string why_not_direct;
+    std::uint64_t take_over_probe = 0;
     std::deque<Pending> pending;
     std::chrono::steady_clock::time_point last_step;
     StageId from_stage;
@@ -71,9 +85,14 @@ class DataLinks {
   void start_dialling(const NodeId& id, Peer& peer);
   void dial_next(const NodeId& id, std::uint64_t generation);
   void on_dialled(const NodeId& id, std::uint64_t generation, Result<std::shared_ptr<net::Link>> link);
+  void on_answered(const NodeId& id, Peer& peer);
+  void on_closed(const NodeId& id, Peer& peer, const Error& error);
+  void lose_patience_after(Duration wait, const NodeId& id, Peer& peer);
+  void on_patience_lost(const NodeId& id, Peer& peer);
   void dial_again(const NodeId& id, Peer& peer, const Error& error);
   Peer* find(const NodeId& id, std::uint64_t generation);
-  void settle(const NodeId& id, Peer& peer, Way way, const std::string& reason);
+  void settle(const NodeId& id, Peer& peer, Way way);
+  void relay(const NodeId& id, Peer& peer, const wire::Message& message, const std::shared_ptr<const Bytes>& raw);
   void transmit(const NodeId& id, Peer& peer, const wire::Message& message, const std::shared_ptr<const Bytes>& raw);
 
   boost::asio::io_context& io_;
@@ -83,6 +102,7 @@ class DataLinks {
   Epoch epoch_;
   std::map<NodeId, Peer> peers_;
   std::uint64_t generation_ = 0;
+  std::uint64_t take_over_probes_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

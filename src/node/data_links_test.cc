@@ -1,5 +1,5 @@
-// Goal: frames reach the next node in order, direct where that can be, through the coordinator where not, and the way
-// never changes silently. How: peers on loopback that answer, refuse, keep silent or go; a relay that is a list.
+// Goal: frames reach the next node in order, direct where that can be, through the coordinator where not, and none
+// overtakes another when the way changes. How: peers on loopback that answer, refuse, keep silent or go; a relay that is a list.
 #include "node/data_links.h"
 
 #include "node/node_test_support.h"
@@ -52,6 +52,36 @@ class DataLinksTest : public ::testing::Test {
     std::vector<std::uint64_t> ids;
     for (const auto& frame : arrived_) ids.push_back(std::get<wire::Step>(frame.message).step.value);
     return ids;
+  }
+
+  // A plan whose peer refuses us until step 1 has gone through the coordinator.
+  void relay_until_reachable() {
+    peer_.knows_callers = false;
+    set_plan(1);
+    send_step(1);
+    ASSERT_TRUE(run_until([&] { return relayed_.size() == 1; }));
+    peer_.knows_callers = true;
+  }
+  std::vector<std::uint64_t> relayed_steps() const {
+    std::vector<std::uint64_t> ids;
+    for (const Bytes& frame : relayed_) {
+      const auto decoded = wire::decode_frame(frame);
+      EXPECT_TRUE(decoded.ok());
+      if (const auto* step = std::get_if<wire::Step>(&decoded->message)) ids.push_back(step->step.value);
+    }
+    return ids;
+  }
+  // What asks through the relay whether it is empty, once it comes as the last of what is relayed; 0: it does not.
+  std::uint64_t take_over_probe() {
+    std::uint64_t probe = 0;
+    const bool came = run_until([&] {
+      const auto last = wire::decode_frame(relayed_.back());
+      const auto* found = last.ok() ? std::get_if<wire::LinkProbe>(&last->message) : nullptr;
+      if (found != nullptr) probe = found->probe;
+      return found != nullptr;
+    });
+    EXPECT_TRUE(came);
+    return probe;
   }
 
   boost::asio::io_context io_;
@@ -162,26 +192,99 @@ TEST_F(DataLinksTest, APeerThatCannotBeReachedIsRelayedToWithWhatWaited) {
   set_plan(1);
   send_step(1);
   send_step(2);
+  const auto begun = std::chrono::steady_clock::now();
   ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, kRelayAfter);
   EXPECT_FALSE(reports_[0].direct);
   EXPECT_NE(reports_[0].reason, "");
   EXPECT_EQ(relayed_.size(), 2u);
   EXPECT_TRUE(broken_.empty()) << "nothing was lost";
 }
 
+// As a phone whose network lets packets vanish: nobody refuses, nobody answers.
+TEST_F(DataLinksTest, APeerThatKeepsSilentIsRelayedToAsWell) {
+  answers_ = false;
+  set_plan(1);
+  send_step(1);
+  ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  EXPECT_FALSE(reports_[0].direct);
+  EXPECT_THAT(reports_[0].reason, HasSubstr("does not answer"));
+  EXPECT_EQ(relayed_steps(), std::vector<std::uint64_t>{1});
+}
+
+TEST_F(DataLinksTest, ADirectLinkTakesOverFromTheRelayOnceThatIsEmpty) {
+  relay_until_reachable();
+  const std::uint64_t probe = take_over_probe();
+  ASSERT_NE(probe, 0u);
+  send_step(2);
+  EXPECT_FALSE(links_.on_relay_probed(peer_.id(), {7})) << "somebody else's probe";
+  EXPECT_TRUE(links_.on_relay_probed(peer_.id(), {probe + 1})) << "an older one's answer";
+  EXPECT_EQ(links_.is_direct(peer_.id()), false);
+  EXPECT_TRUE(links_.on_relay_probed(peer_.id(), {probe}));
+  send_step(3);
+  ASSERT_TRUE(run_until([&] { return arrived_.size() == 2; }));
+  EXPECT_EQ(relayed_steps(), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(steps_arrived(), (std::vector<std::uint64_t>{2, 3}));
+  EXPECT_TRUE(reports_.back().direct);
+  EXPECT_EQ(reports_.back().epoch, Epoch{1});
+  EXPECT_TRUE(broken_.empty());
+}
+
+TEST_F(DataLinksTest, TheRelayGoesOnWhereItDoesNotTellThatItIsEmpty) {
+  relay_until_reachable();
+  const std::uint64_t probe = take_over_probe();
+  send_step(2);
+  send_step(3);
+  ASSERT_TRUE(run_until([&] { return relayed_steps().size() == 3; }));
+  EXPECT_EQ(relayed_steps(), (std::vector<std::uint64_t>{1, 2, 3}));
+  links_.on_relay_probed(peer_.id(), {probe});  // too late
+  EXPECT_EQ(links_.is_direct(peer_.id()), false);
+  EXPECT_TRUE(broken_.empty()) << "nothing was lost";
+  const std::uint64_t next = take_over_probe();
+  EXPECT_NE(next, probe);
+  links_.on_relay_probed(peer_.id(), {next});
+  EXPECT_EQ(links_.is_direct(peer_.id()), true);
+}
+
+TEST_F(DataLinksTest, ALinkThatBreaksWhileItTakesOverLosesNothing) {
+  relay_until_reachable();
+  ASSERT_NE(take_over_probe(), 0u);
+  send_step(2);
+  peer_.knows_callers = false;
+  accepted_.back()->close();
+  ASSERT_TRUE(run_until([&] { return relayed_steps().size() == 2; }));
+  EXPECT_EQ(relayed_steps(), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_TRUE(broken_.empty());
+}
+
 TEST_F(DataLinksTest, ALinkThatBreaksIsToldAndTheRestRelayed) {
   set_plan(1);
   ASSERT_TRUE(run_until([&] { return reports_.size() == 1; }));
+  peer_.knows_callers = false;
   accepted_[0]->close();
   ASSERT_TRUE(run_until([&] { return !broken_.empty(); }));
   EXPECT_EQ(broken_, std::vector{Epoch{1}});
   EXPECT_FALSE(reports_.back().direct);
   send_step(5);
   EXPECT_EQ(relayed_.size(), 1u);
-  // The next plan dials anew.
+  // Nobody waits for it under the next plan either; it is dialled meanwhile.
   set_plan(2);
-  ASSERT_TRUE(run_until([&] { return reports_.back().epoch == Epoch{2}; }));
-  EXPECT_TRUE(reports_.back().direct);
+  EXPECT_EQ(reports_.back().epoch, Epoch{2});
+  EXPECT_FALSE(reports_.back().direct);
+  send_step(6);
+  EXPECT_EQ(relayed_steps(), (std::vector<std::uint64_t>{5, 6}));
+  peer_.knows_callers = true;
+  ASSERT_NE(take_over_probe(), 0u);
+}
+
+TEST_F(DataLinksTest, ALinkThatBreaksAndCarriesNothingIsDialledAgainUnderItsPlan) {
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return reports_.size() == 1; }));
+  accepted_[0]->close();
+  ASSERT_TRUE(run_until([&] { return reports_.size() == 3; }));
+  EXPECT_FALSE(reports_[1].direct);
+  EXPECT_TRUE(reports_[2].direct);
+  EXPECT_TRUE(relayed_.empty());
 }
 
 TEST_F(DataLinksTest, APlanWithoutThePeerLetsItsLinkGo) {

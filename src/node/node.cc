@@ -312,7 +312,7 @@ void Node::on_relayed(const NodeId& from, ByteSpan frame) {
     const wire::LinkProbed answer{probe->probe};
     control_->send(wire::Relay{from}, std::make_shared<const Bytes>(wire::encode_frame(answer, 0)));
   } else if (const auto* probed = std::get_if<wire::LinkProbed>(&inner->message)) {
-    prober_.on_probed(from, *probed);
+    if (!stages_.links().on_relay_probed(from, *probed)) prober_.on_probed(from, *probed);
   }
 }
 

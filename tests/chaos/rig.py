@@ -256,8 +256,11 @@ class Rig(Shoal):
             return [stage["link_to_next"] for stage in self.stages_of(self.status())[:-1]]
         if len(links()) != self.stages - 1:
             return False
-        wait_until(lambda: "none" not in links(), "links between the stages", 10, pause=0.03)
-        return "relay" not in links()
+        try:  # nodes dial again, at last every 10 s, where the coordinator relays
+            wait_until(lambda: set(links()) == {"direct"}, "direct links between the stages", 15, pause=0.03)
+        except AssertionError:
+            return False
+        return True
 
     def _shake(self, with_coordinator):
         """Makes a plan with as many nodes as at first: everybody but one."""
