@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/api_client.h"
+#include "cli/device_table.h"
 #include "cli/verb.h"
 
 namespace shoal::cli {
@@ -30,21 +31,26 @@ struct PairedNode {
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;
   bool paused = false;
+  bool hosts = false;  // layers
 };
 
-Result<std::vector<PairedNode>> paired_nodes(ApiClient& client) {
-  SHOAL_ASSIGN_OR_RETURN(json status, client.get("/shoal/v1/status"));
+Result<std::vector<PairedNode>> paired_nodes(const json& status) {
   std::vector<PairedNode> nodes;
   try {
     for (const auto& node : status.at("nodes")) {
       nodes.push_back({node.at("id"), node.at("name"), node.at("state"), node.at("paired_unix_seconds"),
-                       node.at("seen_unix_seconds"), node.at("paused")});
+                       node.at("seen_unix_seconds"), node.at("paused"), !node.at("layers").is_null()});
     }
   } catch (const json::exception& error) {  // another version's answer
     return Error{ErrorCode::kVersionMismatch,
                  fmt::format("the coordinator's list of nodes is not understood: {}", error.what())};
   }
   return nodes;
+}
+
+Result<std::vector<PairedNode>> paired_nodes(ApiClient& client) {
+  SHOAL_ASSIGN_OR_RETURN(const json status, client.get("/shoal/v1/status"));
+  return paired_nodes(status);
 }
 
 std::string time_text(std::int64_t unix_seconds) {
@@ -70,11 +76,12 @@ Status list(const Options& options) {
     std::printf("%s\n", all.dump(2).c_str());
     return {};
   }
-  std::printf("%-20s %-9s %-10s %-17s %s\n", "node", "id", "state", "paired", "last seen");
+  std::printf("%-20s %-9s %-12s %-17s %s\n", "node", "id", "state", "paired", "last seen");
   for (const auto& node : nodes) {
     const std::string seen = node.state == "connected" ? "now" : time_text(node.seen_unix_seconds);
-    std::printf("%-20s %-9s %-10s %-17s %s\n", node.name.c_str(), node.id.substr(0, kIdPrefixMin).c_str(),
-                node.paused ? "paused" : node.state.c_str(), time_text(node.paired_unix_seconds).c_str(), seen.c_str());
+    std::printf("%-20s %-9s %-12s %-17s %s\n", node.name.c_str(), node.id.substr(0, kIdPrefixMin).c_str(),
+                node_state_text(node.state, node.paused).c_str(), time_text(node.paired_unix_seconds).c_str(),
+                seen.c_str());
   }
   return {};
 }
@@ -110,21 +117,26 @@ Status revoke(const Options& options) {
   return {};
 }
 
+// What comes of it.
+const char* outlook(const PairedNode& node, bool paused, bool stuck) {
+  if (!paused) return node.hosts ? "it keeps its layers" : "a spare node, until it is needed";
+  if (!node.hosts) return "it hosts nothing, and is given nothing until it is resumed";
+  return stuck ? "but nobody can take its layers, so it serves on"
+               : "it hosts nothing as soon as another node has its layers";
+}
+
 Status pause(const Options& options, bool paused) {
   SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
   SHOAL_ASSIGN_OR_RETURN(auto nodes, paired_nodes(client));
   SHOAL_ASSIGN_OR_RETURN(PairedNode node, find_node(nodes, options.node));
   const std::string path = fmt::format("/shoal/v1/nodes/{}/{}", node.id, paused ? "pause" : "resume");
   SHOAL_ASSIGN_OR_RETURN(json answer, client.post(path, json::object()));
-  const std::string name = fmt::format("{} ({})", node.name, node.id.substr(0, kIdPrefixMin));
-  if (!paused) {
-    std::printf("%s is resumed: a spare node, until it is needed\n", name.c_str());
-    return {};
-  }
-  SHOAL_ASSIGN_OR_RETURN(json status, client.get("/shoal/v1/status"));
-  const std::string why = status.value("why_not_moved", "");
-  std::printf("%s is paused%s\n", name.c_str(),
-              why.empty() ? ": it hosts nothing as soon as another node has its layers" : "");
+  SHOAL_ASSIGN_OR_RETURN(const json status, client.get("/shoal/v1/status"));
+  SHOAL_ASSIGN_OR_RETURN(nodes, paired_nodes(status));
+  SHOAL_ASSIGN_OR_RETURN(node, find_node(nodes, node.id));  // what it hosts by now
+  const std::string why = paused && node.hosts ? status.value("why_not_moved", "") : "";
+  std::printf("%s (%s) is %s: %s\n", node.name.c_str(), node.id.substr(0, kIdPrefixMin).c_str(),
+              paused ? "paused" : "resumed", outlook(node, paused, !why.empty()));
   if (!why.empty()) std::printf("%s\n", why.c_str());
   return {};
 }

@@ -58,14 +58,14 @@ void print_stages(const json& status) {
 }
 
 void print_nodes(const json& nodes) {
-  std::printf("\n  %-20s %-9s %-10s %-10s %-8s %s\n", "node", "id", "state", "offers", "RTT", "layers");
+  std::printf("\n  %-20s %-9s %-12s %-10s %-8s %s\n", "node", "id", "state", "offers", "RTT", "layers");
   for (const auto& node : nodes) {
     bool connected = node.value("state", "") == "connected";
     std::string rtt = node.contains("rtt_ms") && node["rtt_ms"].is_number()
                           ? fmt::format("{:.1f} ms", node["rtt_ms"].get<double>())
                           : "-";
-    const std::string state = node.value("paused", false) ? "paused" : node.value("state", "");
-    std::printf("  %-20s %-9s %-10s %-10s %-8s %s\n", node.value("name", "").c_str(),
+    const std::string state = node_state_text(node.value("state", ""), node.value("paused", false));
+    std::printf("  %-20s %-9s %-12s %-10s %-8s %s\n", node.value("name", "").c_str(),
                 node.value("id", "").substr(0, 8).c_str(), state.c_str(),
                 connected ? format_size(node.value("memory_bytes_max", std::uint64_t{0})).c_str() : "-", rtt.c_str(),
                 layers_text(node["layers"]).c_str());

@@ -67,7 +67,6 @@ Status Cluster::set_paused(const NodeId& id, bool paused) {
   if (found == members_.end()) return not_paired(id);
   SHOAL_RETURN_IF_ERROR(store_.pause_node(id, paused));
   found->second.known.paused = paused;
-  log_info("node {} ({}) is {}", found->second.known.name, id.short_hex(), paused ? "paused" : "resumed");
   return {};
 }
 

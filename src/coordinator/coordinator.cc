@@ -261,7 +261,7 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
   if (const auto* result = std::get_if<wire::StepResult>(&message)) {
     on_result(node, *result, frame.raw);
   } else if (const auto* failed = std::get_if<wire::StepFailed>(&message)) {
-    if (failed->epoch == plan_.epoch && steps_.contains(failed->step)) story_.step_failed(node, failed->message);
+    tell_failed(node, *failed);
     feed(sched::StepFailed{failed->epoch, failed->step, failed->code, failed->message});
   } else if (const auto* ready = std::get_if<wire::StageReady>(&message)) {
     on_stage_ready(node, *ready);
@@ -289,6 +289,15 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
   } else if (const auto* answered = std::get_if<wire::LinkProbed>(&message)) {
     link_bench_.on_probed(node, *answered);
   }
+}
+
+// A Replay that the journal cannot serve ends no plan.
+void Coordinator::tell_failed(const NodeId& node, const wire::StepFailed& failed) {
+  const auto step = steps_.find(failed.step);
+  if (failed.epoch != plan_.epoch || step == steps_.end()) return;
+  const bool is_replay = step->second.rows.empty() && step->second.ends_at;
+  if (is_replay && failed.code == ErrorCode::kNotFound) return story_.journal_too_short(node, failed.message);
+  story_.step_failed(node, failed.message);
 }
 
 void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw) {
@@ -381,7 +390,10 @@ Result<JoinTokenGrant> Coordinator::create_token(std::chrono::seconds lifetime) 
 }
 
 Status Coordinator::pause_node(const NodeId& id, bool paused) {
+  const auto* member = cluster_.find(id);
+  const bool changes = member != nullptr && member->known.paused != paused;
   SHOAL_RETURN_IF_ERROR(cluster_.set_paused(id, paused));
+  if (changes) story_.paused(id, node_name(id), paused);
   feed(sched::NodePaused{id, paused});
   return {};
 }

@@ -106,6 +106,7 @@ class Coordinator final : public CompletionService {
   void join(const NodeId& node);
   void on_frame(const NodeId& node, wire::Frame frame);
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
+  void tell_failed(const NodeId& node, const wire::StepFailed& failed);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
   void count_step(const wire::StepResult& result, Duration way);
   TracedPlan traced_plan() const;

@@ -32,6 +32,8 @@ enum class EventKind : std::uint8_t {
   kStageFailed,
   kStepFailed,
   kSequenceFailed,  // ended with a typed error
+  kNodePaused,      // by its owner
+  kNodeResumed,
 };
 
 struct EventKindInfo {
@@ -39,7 +41,7 @@ struct EventKindInfo {
   LogLevel level;         // of its line in the coordinator's log
 };
 // By kind.
-inline constexpr std::array<EventKindInfo, 14> kEventKinds = {{
+inline constexpr std::array<EventKindInfo, 16> kEventKinds = {{
     {"coordinator_started", LogLevel::kInfo},
     {"coordinator_stopped", LogLevel::kInfo},
     {"node_paired", LogLevel::kInfo},
@@ -54,6 +56,8 @@ inline constexpr std::array<EventKindInfo, 14> kEventKinds = {{
     {"stage_failed", LogLevel::kError},
     {"step_failed", LogLevel::kWarning},
     {"sequence_failed", LogLevel::kWarning},
+    {"node_paused", LogLevel::kInfo},
+    {"node_resumed", LogLevel::kInfo},
 }};
 inline constexpr std::string_view to_string(EventKind kind) {
   return kEventKinds[static_cast<std::size_t>(kind)].name;

@@ -149,11 +149,16 @@ void EventStory::connected(const NodeId& node, const std::string& name, std::uin
   log_.add(std::move(event));
 }
 
-// "; it held layers 6-11"
-std::string EventStory::held_by(const NodeId& node) const {
+std::optional<LayerRange> EventStory::range_of(const NodeId& node) const {
   const auto stage =
       std::find_if(plan_.stages.begin(), plan_.stages.end(), [&](const auto& each) { return each.node == node; });
-  return stage == plan_.stages.end() ? "" : fmt::format("; it held {}", layers_text(stage->range));
+  return stage == plan_.stages.end() ? std::nullopt : std::optional(stage->range);
+}
+
+// "; it held layers 6-11"
+std::string EventStory::held_by(const NodeId& node) const {
+  const auto range = range_of(node);
+  return range ? fmt::format("; it held {}", layers_text(*range)) : "";
 }
 
 void EventStory::lost(const NodeId& node, const Error& why) {
@@ -182,6 +187,22 @@ void EventStory::revoked(const NodeId& node, bool done) {
     log_.add(make(EventKind::kNodeRevoked, node, "revoked while it was away"));
   }
   nodes_.erase(node);
+}
+
+void EventStory::paused(const NodeId& node, const std::string& name, bool paused) {
+  Known& known = nodes_[node];
+  known.name = name;
+  known.paused = paused;
+  const auto range = range_of(node);
+  if (paused) {
+    log_.add(make(
+        EventKind::kNodePaused, node,
+        range ? fmt::format("paused; another is to take its {}", layers_text(*range)) : "paused; it hosts nothing"));
+  } else {
+    log_.add(make(
+        EventKind::kNodeResumed, node,
+        range ? fmt::format("resumed; it keeps its {}", layers_text(*range)) : "resumed; it may host layers again"));
+  }
 }
 
 // --- stages, steps, sequences ---
@@ -216,6 +237,10 @@ void EventStory::step_failed(const NodeId& node, const std::string& message) {
   log_.add(make(EventKind::kStepFailed, node, fmt::format("a step failed: {}", message)));
 }
 
+void EventStory::journal_too_short(const NodeId& node, const std::string& message) {
+  log_.add(make(EventKind::kStepFailed, node, fmt::format("an answer begins again from its tokens: {}", message)));
+}
+
 void EventStory::sequence_failed(std::uint64_t request, const Error& error) {
   log_.add(make(EventKind::kSequenceFailed,
                 fmt::format("answer {} ended with an error ({}): {}", request, to_string(error.code), error.message)));
@@ -225,8 +250,8 @@ void EventStory::sequence_failed(std::uint64_t request, const Error& error) {
 
 bool EventStory::concerns(const sched::Event& event, const std::vector<sched::Action>& actions) {
   return std::holds_alternative<sched::NodeJoined>(event) || std::holds_alternative<sched::NodeLost>(event) ||
-         std::holds_alternative<sched::StageReady>(event) || std::holds_alternative<sched::StageFailed>(event) ||
-         std::holds_alternative<sched::Timer>(event) ||
+         std::holds_alternative<sched::NodePaused>(event) || std::holds_alternative<sched::StageReady>(event) ||
+         std::holds_alternative<sched::StageFailed>(event) || std::holds_alternative<sched::Timer>(event) ||
          std::any_of(actions.begin(), actions.end(),
                      [](const auto& action) { return std::holds_alternative<sched::PublishPlan>(action); });
 }
@@ -234,8 +259,9 @@ bool EventStory::concerns(const sched::Event& event, const std::vector<sched::Ac
 void EventStory::scheduled(const sched::Event& event, const std::vector<sched::Action>& actions,
                            const sched::Snapshot& snapshot) {
   if (const auto* joined = std::get_if<sched::NodeJoined>(&event)) {
+    nodes_[joined->profile.node].paused = joined->paused;
     const std::string name = name_of(joined->profile.node);
-    if (std::find(joined_.begin(), joined_.end(), name) == joined_.end()) joined_.push_back(name);
+    if (!joined->paused && std::find(joined_.begin(), joined_.end(), name) == joined_.end()) joined_.push_back(name);
   } else if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
     std::erase(joined_, name_of(lost->node));
   }
@@ -256,11 +282,11 @@ void EventStory::tell_plan(const sched::PlannedPlan& plan, const sched::Event& e
   const bool again = same_stages(plan_, plan);
   std::string text;
   if (again) {
-    text = fmt::format("the same stages again{}{}", reason(event, {}),
+    text = fmt::format("the same stages again{}{}", reason(event, plan, {}),
                        stay == plan.stages.size() ? "" : "; all are loaded anew");
   } else {
     const Moves moved = moves(plan);
-    text = moved.text + reason(event, moved.from);
+    text = moved.text + reason(event, plan, moved.from);
     if (!plan_.stages.empty()) {
       text += stay == 0 ? "; no stage stays"
                         : fmt::format("; {} of {} {}", stay, count_text(plan.stages.size(), "stage"),
@@ -297,8 +323,22 @@ EventStory::Moves EventStory::moves(const sched::PlannedPlan& plan) const {
   return moves;
 }
 
+// Nodes of the plan before that are paused and have no stage in this one.
+std::vector<std::string> EventStory::paused_out_of(const sched::PlannedPlan& plan) const {
+  std::vector<std::string> names;
+  for (const auto& before : plan_.stages) {
+    const auto known = nodes_.find(before.node);
+    if (known == nodes_.end() || !known->second.paused || known->second.lost) continue;
+    const bool stays =
+        std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& each) { return each.node == before.node; });
+    if (!stays) names.push_back(name_of(before.node));
+  }
+  return names;
+}
+
 // ", as pixel-4 was lost"; "" where it was said already whose layers (`told`) go to others.
-std::string EventStory::reason(const sched::Event& event, const std::vector<NodeId>& told) const {
+std::string EventStory::reason(const sched::Event& event, const sched::PlannedPlan& plan,
+                               const std::vector<NodeId>& told) const {
   const auto is_told = [&](const NodeId& node) { return std::find(told.begin(), told.end(), node) != told.end(); };
   if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
     return is_told(lost->node) ? "" : fmt::format(", as {} was lost", name_of(lost->node));
@@ -306,6 +346,9 @@ std::string EventStory::reason(const sched::Event& event, const std::vector<Node
   if (std::holds_alternative<sched::StageFailed>(event)) {
     return failed_ && !is_told(*failed_) ? fmt::format(", as {} could not load its layers", name_of(*failed_)) : "";
   }
+  // Told always: it may be minutes since the pause.
+  if (const auto paused = paused_out_of(plan); !paused.empty())
+    return fmt::format(", as {} {} paused", list_text(paused), paused.size() == 1 ? "is" : "are");
   if (std::holds_alternative<sched::StepFailed>(event)) return ", as a step failed";
   if (std::holds_alternative<sched::StepDone>(event)) return ", as a later step overtook one";
   const bool timer = std::holds_alternative<sched::Timer>(event);

@@ -37,6 +37,8 @@ class EventStory {
   // Between the two, the loss of this node is its revocation.
   void revoking(const NodeId& node, const std::string& name);
   void revoked(const NodeId& node, bool done);
+  // By its owner, who has changed it; before the scheduler hears of it.
+  void paused(const NodeId& node, const std::string& name, bool paused);
 
   // `fetched_bytes`: over links, from nodes and the coordinator; nullopt: the node does not tell. A stage that nobody
   // asked for is passed over.
@@ -44,6 +46,8 @@ class EventStory {
   void stage_failed(const NodeId& node, StageId stage, LayerRange range, const std::string& message);
   // Of the current plan.
   void step_failed(const NodeId& node, const std::string& message);
+  // Of a stage that is to be refilled: who stands before it has not all of an answer's rows any more.
+  void journal_too_short(const NodeId& node, const std::string& message);
   void sequence_failed(std::uint64_t request, const Error& error);
 
   // Whether scheduled() may have something to tell; the steps of every day are none of it.
@@ -55,6 +59,7 @@ class EventStory {
   struct Known {
     std::string name;
     std::optional<Time> lost;
+    bool paused = false;
   };
   struct Loading {
     NodeId node;
@@ -69,10 +74,12 @@ class EventStory {
   Event make(EventKind kind, std::string text) const;  // about the shoal
   Event make(EventKind kind, const NodeId& node, std::string text) const;
   std::string name_of(const NodeId& node) const;
+  std::optional<LayerRange> range_of(const NodeId& node) const;
   std::string held_by(const NodeId& node) const;
+  std::vector<std::string> paused_out_of(const sched::PlannedPlan& plan) const;
   void tell_plan(const sched::PlannedPlan& plan, const sched::Event& event, const sched::Snapshot& snapshot);
   Moves moves(const sched::PlannedPlan& plan) const;
-  std::string reason(const sched::Event& event, const std::vector<NodeId>& told) const;
+  std::string reason(const sched::Event& event, const sched::PlannedPlan& plan, const std::vector<NodeId>& told) const;
   void tell_state(const sched::Event& event, const sched::Snapshot& snapshot);
 
   EventLog& log_;

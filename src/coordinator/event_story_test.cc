@@ -126,6 +126,67 @@ TEST_F(EventStoryTest, AShoalBegins) {
   EXPECT_EQ(newest_.duration_ms, 1240);
 }
 
+TEST_F(EventStoryTest, APauseAndThePlanThatComesOfIt) {
+  serve();
+  come("c");
+  (void)told();
+  story_->paused(node_id("b"), "b", true);
+  schedule(sched::NodePaused{node_id("b"), true}, {sched::LoadStage{node_id("c"), StageId{3}, {4, 8}}});
+  EXPECT_THAT(told(), ElementsAre("b: paused; another is to take its layers 4-7"));
+  EXPECT_EQ(newest_.kind, EventKind::kNodePaused);
+  pass(1400);
+  story_->stage_ready(StageId{3}, 0);
+  becomes(sched::PlanState::kServing, 1);
+  schedule(sched::StageReady{StageId{3}}, plan(2, {stage("a", 1, {0, 4}), stage("c", 3, {4, 8})}, 4));
+  EXPECT_THAT(told(), ElementsAre("c: stage ready after 1.4 s (layers 4-7, 0 B fetched)",
+                                  "plan 2: c takes layers 4-7 from b, as b is paused; 1 of 2 stages stays; 1 answer "
+                                  "goes on"));
+  // Paused without a spare node: one plan at once, with fewer stages.
+  story_->paused(node_id("c"), "c", true);
+  becomes(sched::PlanState::kLoading);
+  schedule(sched::NodePaused{node_id("c"), true}, plan(3, {stage("a", 4, {0, 8})}, 4));
+  EXPECT_THAT(told(), ElementsAre("c: paused; another is to take its layers 4-7",
+                                  "plan 3: a takes layers 0-7, as c is paused; no stage stays"));
+  story_->paused(node_id("c"), "c", false);
+  schedule(sched::NodePaused{node_id("c"), false}, {});
+  EXPECT_THAT(told(), ElementsAre("c: resumed; it may host layers again"));
+  EXPECT_EQ(newest_.kind, EventKind::kNodeResumed);
+  // It was long ago for the plans that come later.
+  becomes(sched::PlanState::kNone);
+  lose("a");
+  (void)told();
+  come("a");
+  becomes(sched::PlanState::kLoading);
+  schedule(sched::Timer{}, plan(4, {stage("a", 5, {0, 4}), stage("c", 6, {4, 8})}, 5));
+  EXPECT_THAT(told(), ElementsAre("a: connected again after 0 ms from 10.0.0.7; offers 1.00 GiB",
+                                  "plan 4: a takes layers 0-3 and c 4-7, as a came; no stage stays"));
+}
+
+TEST_F(EventStoryTest, ANodeThatIsPausedAndServesOnIsResumed) {
+  serve();
+  story_->paused(node_id("b"), "b", true);
+  story_->paused(node_id("b"), "b", false);
+  story_->paused(node_id("z"), "zebra", true);  // away since the coordinator began
+  EXPECT_THAT(told(), ElementsAre("b: paused; another is to take its layers 4-7", "b: resumed; it keeps its layers 4-7",
+                                  "zebra: paused; it hosts nothing"));
+}
+
+TEST_F(EventStoryTest, ALossIsToldAsALossAlsoOfAPausedNode) {
+  serve();
+  come("c");
+  story_->paused(node_id("b"), "b", true);
+  (void)told();
+  lose("b", plan(2, {stage("a", 3, {0, 5}), stage("c", 4, {5, 8})}, 3));
+  EXPECT_THAT(told(), ElementsAre("b: lost: the node closed the link; it held layers 4-7",
+                                  "plan 2: a takes layers 0-4 and c 5-7, as b was lost; no stage stays"));
+}
+
+TEST_F(EventStoryTest, AJournalThatIsTooShort) {
+  serve();
+  story_->journal_too_short(node_id("a"), "rows 0 to 7 are not in the journal");
+  EXPECT_THAT(told(), ElementsAre("a: an answer begins again from its tokens: rows 0 to 7 are not in the journal"));
+}
+
 TEST_F(EventStoryTest, ADeathReadsAsAStory) {
   serve();
   come("c");

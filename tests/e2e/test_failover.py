@@ -78,12 +78,24 @@ class Failover(ShoalTestCase):
         self.assertEqual([stage["node_name"] for stage in status["plan"]["stages"]], [hosts[0], "the-spare", hosts[2]])
         self.assertEqual(self.resumed(shoal, before)[1], 0)
         self.assertRegex(run("node", "list", "--state", shoal.state).stdout, rf"(?m)^{hosts[1]} .* paused ")
+        events = run("events", "--state", shoal.state).stdout
+        self.assertRegex(events, rf"{hosts[1]} +paused; another is to take its layers? ")
+        self.assertRegex(events, rf"the-spare takes layers? [-0-9]+ from {hosts[1]}, as {hosts[1]} is paused")
         # No spare node is left: the plan is cut anew over the other two.
         run("node", "pause", "the-spare", "--state", shoal.state)
         shoal.wait_serving(stages=2)
         self.assertEqual(shoal.complete(PROMPT, max_tokens=400), expected[0])
         for name in (hosts[1], "the-spare"):
             self.assertEqual(run("node", "resume", name, "--state", shoal.state).returncode, 0)
+        self.assertRegex(run("events", "--state", shoal.state).stdout, rf"{hosts[1]} +resumed; it may host layers again")
+        # One that hosts nothing, and then goes away.
+        done = run("node", "pause", hosts[1], "--state", shoal.state)
+        self.assertRegex(done.stdout, r" is paused: it hosts nothing, and is given nothing until it is resumed\n\Z")
+        next(node for node in shoal.nodes if node.name == hosts[1]).kill()
+        shoal.wait_status(lambda status: "away" in [node["state"] for node in status["nodes"]], "the node away")
+        for verb in (("node", "list"), ("status",)):
+            self.assertRegex(run(*verb, "--state", shoal.state).stdout, rf"(?m)^ *{hosts[1]} .* away, paused ")
+        self.assertEqual(run("node", "resume", hosts[1], "--state", shoal.state).returncode, 0)
         self.assertEqual([node["paused"] for node in shoal.status()["nodes"]], [False] * 4)
 
     def test_beyond_the_journal(self):
