@@ -42,9 +42,10 @@ class Running {
   // Its wait status, once it has ended.
   std::optional<int> ended() {
     int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == 0) return std::nullopt;
+    const pid_t waited = ::waitpid(pid_, &status, WNOHANG);
+    if (waited == 0) return std::nullopt;
     pid_ = 0;
-    return status;
+    return waited > 0 ? status : -1;  // somebody else (an ignored SIGCHLD) took its word: not a success
   }
 
  private:
@@ -53,9 +54,7 @@ class Running {
 
 Result<pid_t> spawn(const std::vector<std::string>& arguments, int output) {
   keep_descriptors_from_children();
-  std::vector<char*> argv;
-  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  const std::vector<char*> argv = argv_of(arguments);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -86,6 +85,14 @@ void keep_descriptors_from_children() {
     std::from_chars(name.data(), name.data() + name.size(), fd);
     if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
+}
+
+std::vector<char*> argv_of(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
+  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  return argv;
 }
 
 Result<std::string> output_of(const std::vector<std::string>& arguments, Duration time_max, std::size_t bytes_max,

@@ -14,6 +14,10 @@ namespace shoal {
 // is a child's. One that held our socket, or another child's pipe, would keep it open after our end.
 void keep_descriptors_from_children();
 
+// As exec and posix_spawn take them: they change nothing in the texts, whatever their types say. Holds as long as
+// `arguments` does.
+std::vector<char*> argv_of(const std::vector<std::string>& arguments);
+
 // Runs `arguments` (arguments[0] is the program's path) to its end, without input, and returns what it wrote to its
 // standard output; its errors go nowhere. Blocks the calling thread, so not for the io thread. When it has not ended
 // after `time_max` (kDeadlineExceeded), has printed more than `bytes_max` (kResourceExhausted) or `stopping` says so,

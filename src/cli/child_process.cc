@@ -24,9 +24,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
   FileDescriptor read_end(ends[0]);
   FileDescriptor write_end(ends[1]);
   keep_descriptors_from_children();
-  std::vector<char*> argv;
-  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-  argv.push_back(nullptr);
+  const std::vector<char*> argv = argv_of(arguments);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

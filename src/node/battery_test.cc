@@ -7,17 +7,7 @@
 namespace shoal::node {
 namespace {
 
-class BatteryTest : public ::testing::Test {
- protected:
-  // With a fresh look at the tree.
-  DeviceTelemetry read() {
-    SysBattery battery(tree_.root());
-    DeviceTelemetry device;
-    battery.read(device);
-    return device;
-  }
-  test::Tree tree_;
-};
+using BatteryTest = test::SensorTest<SysBattery>;
 
 // Microamperes, negative out of the battery: as the kernel's documents say.
 TEST_F(BatteryTest, APixel) {

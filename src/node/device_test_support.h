@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/telemetry.h"
 #include "model/test_models.h"
 
 namespace shoal::node::test {
@@ -48,6 +49,19 @@ class Tree {
   }
 
   model::TemporaryFolder folder_;
+};
+
+// For what reads sensors below /sys: each read() is a new Sensor's first look at the tree.
+template <typename Sensor>
+class SensorTest : public ::testing::Test {
+ protected:
+  DeviceTelemetry read() {
+    Sensor sensor(tree_.root());
+    DeviceTelemetry device;
+    sensor.read(device);
+    return device;
+  }
+  Tree tree_;
 };
 
 }  // namespace shoal::node::test

@@ -7,17 +7,7 @@
 namespace shoal::node {
 namespace {
 
-class HeatTest : public ::testing::Test {
- protected:
-  // With a fresh look at the tree.
-  DeviceTelemetry read() {
-    Heat heat(tree_.root());
-    DeviceTelemetry device;
-    heat.read(device);
-    return device;
-  }
-  test::Tree tree_;
-};
+using HeatTest = test::SensorTest<Heat>;
 
 TEST_F(HeatTest, APixel) {
   tree_.zone(0, "BIG", "61000");
