@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "base/memory.h"
 #include "engine/activations.h"
 
 namespace shoal::node {
@@ -45,7 +46,10 @@ Result<engine::StepOutput> step(engine::Stage& stage, const StepJob& job, bool i
 StageHost::StageHost(boost::asio::io_context& io, StageLoad load, Handlers handlers)
     : io_(io), load_(std::move(load)), handlers_(std::move(handlers)) {
   load_.options.progress = [this](float) { return !stopping_.load(std::memory_order_relaxed); };
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    run();
+    release_freed_memory();  // of the stage, and of its journal, which goes before its host
+  });
 }
 
 StageHost::~StageHost() {

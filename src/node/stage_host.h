@@ -3,7 +3,7 @@
 // The io thread posts work and gets results back through the io_context; the stage itself lives on its own thread from
 // load to destruction. Steps are computed in the order they were given. The queue is bounded by kStepsQueuedMax; the
 // thread sleeps when there is nothing to do. Destruction waits for the step that is being computed (or abandons a
-// load).
+// load), and until what the stage took is free and given back to the system.
 #pragma once
 
 #include <atomic>

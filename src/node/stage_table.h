@@ -76,7 +76,7 @@ class StageTable {
     std::uint64_t steps_done = 0;
     StepTimes step_times;
     std::chrono::steady_clock::time_point reported{};
-    Journal journal;  // of what it gave; empty in the last stage
+    Journal journal;  // of what it gave; empty in the last stage. Behind `host`: it is freed first (stage_host.cc)
   };
 
   void open(StageId stage);
