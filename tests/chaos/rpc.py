@@ -1,5 +1,6 @@
 """The peer: what a client of llama.cpp over its RPC gets when one of four servers is killed."""
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -23,9 +24,11 @@ def client(tools, gguf, servers, complaints):
 
 
 def read(process, until=None):
-    """What it prints: all, or at least `until` bytes."""
+    """What it prints: all, or at least `until` bytes; of one that hangs, what came until then."""
     text = b""
     while until is None or len(text) < until:
+        if not select.select([process.stdout], [], [], PATIENCE_S)[0]:
+            break
         more = os.read(process.stdout.fileno(), 65536)
         if not more:
             break

