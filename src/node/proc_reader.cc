@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 
 #include <unistd.h>
 
@@ -62,8 +61,9 @@ std::uint32_t permille(std::int64_t part, std::int64_t whole) {
 }  // namespace
 
 ProcReader::Units ProcReader::Units::of_this_system() {
-  return {std::max<std::int64_t>(std::thread::hardware_concurrency(), 1),
-          std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1), ::sysconf(_SC_PAGESIZE)};
+  // Not those that this process may run on: its share is of all, as /proc/stat's would be.
+  return {std::max<std::int64_t>(::sysconf(_SC_NPROCESSORS_ONLN), 1), std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1),
+          ::sysconf(_SC_PAGESIZE)};
 }
 
 ProcReader::ProcReader(std::filesystem::path proc, Units units) : proc_(std::move(proc)), units_(units) {}

@@ -31,6 +31,7 @@ DeviceTelemetry SystemDevice::read(std::chrono::steady_clock::time_point now) {
           slow_told_ = told;
         });
   }
+  if (reading_ && now >= *slow_due_ - kSlowEvery + kSlowMax) slow_told_.reset();
   DeviceTelemetry told = slow_told_.value_or(DeviceTelemetry());
   const bool sys_has_battery = told.battery_percent || told.battery_state;
   if (termux_ && slow_told_ && !sys_has_battery) termux_->read(now, told);

@@ -1,10 +1,11 @@
 // What this device tells of itself, from the system it runs on: /proc, /sys, and Termux where /sys is closed.
 //
 // Read with every telemetry: /proc (proc_reader.h). Read every kSlowEvery, on a thread of its own, because a driver may
-// take milliseconds to answer: battery (battery.h), temperatures and throttling (heat.h), which change slowly. Run
-// seldom: termux-battery-status (termux_battery.h), and only where /sys has no battery and the command is there. All
-// this costs well under 0.5 % of a core (measured by system_device_test.cc and bench/telemetry_bench.cc). Owned by the
-// io thread.
+// take milliseconds to answer: battery (battery.h), temperatures and throttling (heat.h), which change slowly; when one
+// hangs for more than kSlowMax all of these are unknown, not what they were (and the end of this object waits for it).
+// Run seldom: termux-battery-status (termux_battery.h), and only where /sys has no battery and the command is there.
+// All this costs well under 0.5 % of a core (measured by system_device_test.cc and bench/telemetry_bench.cc). Owned by
+// the io thread.
 #pragma once
 
 #include <filesystem>
@@ -23,6 +24,7 @@
 namespace shoal::node {
 
 inline constexpr auto kSlowEvery = std::chrono::seconds(2);
+inline constexpr auto kSlowMax = std::chrono::seconds(10);
 
 class SystemDevice final : public DeviceSource {
  public:

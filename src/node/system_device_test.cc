@@ -54,6 +54,19 @@ TEST_F(SystemDeviceTest, AWholePhone) {
   read_until(device, [](const auto& each) { return each.battery_percent == 83u; });
 }
 
+// The loop does not turn, so the second reading never comes to its end.
+TEST_F(SystemDeviceTest, WhatADriverThatHangsSaidIsForgotten) {
+  sys_.supply("battery", {{"type", "Battery"}, {"status", "Charging"}, {"capacity", "84"}});
+  SystemDevice device(io_, options());
+  read_until(device, [](const auto& each) { return each.battery_percent.has_value(); });
+  const auto begun = now_ += kSlowEvery;
+  EXPECT_EQ(device.read(begun).battery_percent, 84u);
+  EXPECT_EQ(device.read(begun + kSlowMax - milliseconds(1)).battery_percent, 84u);
+  EXPECT_EQ(device.read(begun + kSlowMax).battery_percent, std::nullopt);
+  now_ = begun + kSlowMax;
+  read_until(device, [](const auto& each) { return each.battery_percent == 84u; });
+}
+
 TEST_F(SystemDeviceTest, AContainerTellsNothing) {
   SystemDevice device(io_, options());
   const int ticks = ticks_.count();
