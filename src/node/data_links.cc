@@ -12,6 +12,7 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr Duration kDialMax = std::chrono::milliseconds(1500);
 constexpr Duration kRetryPauseMin = std::chrono::milliseconds(50);  // the peer may not have read the plan yet
 constexpr Duration kRetryPauseMax = std::chrono::seconds(10);       // what is relayed meanwhile is in no hurry
+constexpr auto kSteadyAfter = std::chrono::seconds(30);  // a direct link that lasted so long is no flapping one
 constexpr auto kWarmFor = std::chrono::seconds(2);
 constexpr std::uint64_t kTakeOverProbe = std::uint64_t{1} << 63;  // LinkMeter counts its probes from 1
 
@@ -74,7 +75,6 @@ void DataLinks::start_dialling(const NodeId& id, Peer& peer) {
   peer.link = nullptr;
   peer.endpoint_next = 0;
   peer.generation = ++generation_;
-  peer.retry_pause = kRetryPauseMin;
   peer.relayed = false;
   if (peer.endpoints.empty()) {
     peer.why_not_direct = "the node told no address";
@@ -82,10 +82,10 @@ void DataLinks::start_dialling(const NodeId& id, Peer& peer) {
   }
   if (was_relayed) {
     settle(id, peer, Way::kRelay);
-  } else {
-    peer.why_not_direct = "the node does not answer";
-    lose_patience_after(kRelayAfter, id, peer);
+    return dial_later(id, peer);
   }
+  peer.why_not_direct = "the node does not answer";
+  lose_patience_after(kRelayAfter, id, peer);
   dial_next(id, peer.generation);
 }
 
@@ -157,7 +157,10 @@ void DataLinks::on_closed(const NodeId& id, Peer& peer, const Error& error) {
   peer.why_not_direct = error.message;
   const Way before = peer.way;
   if (before == Way::kDirect || before == Way::kTakingOver) settle(id, peer, Way::kRelay);
-  if (before == Way::kDirect) handlers_.on_broken(epoch_, error);
+  if (before == Way::kDirect) {
+    if (SteadyClock::now() - peer.direct_since > kSteadyAfter) peer.retry_pause = kRetryPauseMin;
+    handlers_.on_broken(epoch_, error);
+  }
   dial_again(id, peer, error);
 }
 
@@ -179,7 +182,13 @@ void DataLinks::on_patience_lost(const NodeId& id, Peer& peer) {
 
 void DataLinks::dial_again(const NodeId& id, Peer& peer, const Error& error) {
   peer.why_not_direct = error.message;
-  if (peer.way == Way::kDialling) peer.retry_pause = kRetryPauseMin;
+  dial_later(id, peer);
+}
+
+// The longer, the oftener it was in vain; also over plans, so that a link which breaks as soon as it carries steps does
+// not take them again and again.
+void DataLinks::dial_later(const NodeId& id, Peer& peer) {
+  peer.retry_pause = peer.way == Way::kDialling ? kRetryPauseMin : std::max(peer.retry_pause, kRetryPauseMin);
   peer.retry = std::make_unique<boost::asio::steady_timer>(io_, peer.retry_pause);
   peer.retry_pause = std::min(peer.retry_pause * 2, kRetryPauseMax);
   peer.retry->async_wait([this, alive = alive_, id, generation = peer.generation](boost::system::error_code cancelled) {
@@ -189,14 +198,14 @@ void DataLinks::dial_again(const NodeId& id, Peer& peer, const Error& error) {
 
 void DataLinks::settle(const NodeId& id, Peer& peer, Way way) {
   const bool direct = way == Way::kDirect;
+  const Way before = std::exchange(peer.way, way);
   if (!direct) log_warning("no direct link to {}, the coordinator relays: {}", id.short_hex(), peer.why_not_direct);
-  if (direct && (peer.way == Way::kRelay || peer.way == Way::kTakingOver))
+  if (direct && (before == Way::kRelay || before == Way::kTakingOver))
     log_info("a direct link to {} takes over from the coordinator", id.short_hex());
-  peer.way = way;
   peer.patience.reset();
   if (direct) {
     peer.relayed = false;
-    peer.retry_pause = kRetryPauseMin;
+    peer.direct_since = before == Way::kDirect ? peer.direct_since : SteadyClock::now();
   }
   handlers_.on_report({epoch_, peer.from_stage, peer.to_stage, direct, direct ? "" : peer.why_not_direct});
   auto pending = std::exchange(peer.pending, {});

@@ -72,6 +72,7 @@ class DataLinks {
     std::unique_ptr<boost::asio::steady_timer> retry;     // the next dialling
     std::unique_ptr<boost::asio::steady_timer> patience;  // with kDialling or kTakingOver
     Duration retry_pause{};
+    std::chrono::steady_clock::time_point direct_since;
     bool relayed = false;  // frames went through the coordinator since the last direct link
     std::string why_not_direct;
     std::uint64_t take_over_probe = 0;
@@ -90,6 +91,7 @@ class DataLinks {
   void lose_patience_after(Duration wait, const NodeId& id, Peer& peer);
   void on_patience_lost(const NodeId& id, Peer& peer);
   void dial_again(const NodeId& id, Peer& peer, const Error& error);
+  void dial_later(const NodeId& id, Peer& peer);
   Peer* find(const NodeId& id, std::uint64_t generation);
   void settle(const NodeId& id, Peer& peer, Way way);
   void relay(const NodeId& id, Peer& peer, const wire::Message& message, const std::shared_ptr<const Bytes>& raw);

@@ -1,5 +1,6 @@
 // Goal: frames reach the next node in order, direct where that can be, through the coordinator where not, and none
-// overtakes another when the way changes. How: peers on loopback that answer, refuse, keep silent or go; a relay that is a list.
+// overtakes another when the way changes. How: peers on loopback that answer, refuse, keep silent or go; a relay that
+// is a list.
 #include "node/data_links.h"
 
 #include "node/node_test_support.h"
@@ -285,6 +286,23 @@ TEST_F(DataLinksTest, ALinkThatBreaksAndCarriesNothingIsDialledAgainUnderItsPlan
   EXPECT_FALSE(reports_[1].direct);
   EXPECT_TRUE(reports_[2].direct);
   EXPECT_TRUE(relayed_.empty());
+}
+
+// As one that carries handshakes and no large frames: each break costs the answers a pause.
+TEST_F(DataLinksTest, ALinkThatBreaksAgainAndAgainIsTakenEverMoreSeldom) {
+  set_plan(1);
+  ASSERT_TRUE(run_until([&] { return !reports_.empty(); }));
+  std::vector<std::chrono::steady_clock::duration> took;
+  for (std::uint64_t breaks = 1; breaks <= 2; ++breaks) {
+    accepted_.back()->close();
+    ASSERT_TRUE(run_until([&] { return broken_.size() == breaks; }));
+    const auto begun = std::chrono::steady_clock::now();
+    set_plan(breaks + 1);
+    ASSERT_TRUE(run_until([&] { return reports_.back().direct; }));
+    took.push_back(std::chrono::steady_clock::now() - begun);
+  }
+  EXPECT_GE(took[0], std::chrono::milliseconds(50));
+  EXPECT_GE(took[1], std::chrono::milliseconds(200));
 }
 
 TEST_F(DataLinksTest, APlanWithoutThePeerLetsItsLinkGo) {
