@@ -28,28 +28,11 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);  // errors come as values, never as exceptions
+constexpr Duration kForGood = std::chrono::hours(1);          // somebody will wake us
 constexpr std::size_t kReadBytes = 4096;
 constexpr std::size_t kPipelinedBytesMax = 64 << 10;  // of requests that came while an answer is being made
 constexpr std::size_t kWriteBytes = 64 << 10;         // each such part of an answer has write_wait_max to leave
 constexpr Duration kLingerMax = std::chrono::seconds(1);
-
-std::string head_of(unsigned status) {
-  const auto reason = http::obsolete_reason(http::int_to_status(status));
-  return fmt::format("HTTP/1.1 {} {}\r\n", status, std::string_view(reason.data(), reason.size()));
-}
-
-std::string stream_head(const HttpRequest& request) {
-  return head_of(200) + "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n" +
-         (request.http_1_0     ? "Connection: close\r\n\r\n"
-          : request.keep_alive ? "Transfer-Encoding: chunked\r\n\r\n"
-                               : "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
-}
-
-// A part of a stream's body; "" stays "" (an empty chunk would end the stream). HTTP/1.0 knows no chunks.
-std::string framed(const HttpRequest& request, const std::string& part) {
-  if (part.empty() || request.http_1_0) return part;
-  return fmt::format("{:x}\r\n{}\r\n", part.size(), part);
-}
 
 // nullopt: the client left or broke off, and there is nobody to answer.
 std::optional<ApiError> answer_to(const error_code& failure) {
@@ -65,37 +48,30 @@ std::optional<ApiError> answer_to(const error_code& failure) {
   return ApiError{400, "this is not HTTP: " + failure.message(), "invalid_request_error", "", "bad_http", 0};
 }
 
-// What the helper thread makes of a body.
-struct Preparation {
-  bool done = false;
-  bool stream = false;
-  bool include_usage = false;
-  ApiResult<coordinator::CompletionRequest> result = ApiError{};
-};
+const ApiError kShuttingDown{503,
+                             "the coordinator is shutting down: ask again in a few seconds",
+                             "service_unavailable_error",
+                             "",
+                             "shutting_down",
+                             5};
 
-void prepare(RequestKind kind, const std::string& body, const model::Vocabulary& vocabulary,
-             const std::string& model_name, std::uint32_t context_tokens_max, std::uint64_t seed, Preparation& into) {
-  ApiResult<ApiRequest> parsed = parse_request(kind, body);
-  if (ApiError* error = std::get_if<ApiError>(&parsed)) {
-    into.result = std::move(*error);
-    return;
+// nullopt: not sent. One that was sent more than once is a list (RFC 9110 §5.3).
+std::optional<std::string> only_value(const http::request_header<>& header, std::string_view name) {
+  std::optional<std::string> value;
+  const auto [first, last] = header.equal_range(boost::beast::string_view(name.data(), name.size()));
+  for (auto field = first; field != last; ++field) {
+    const auto text = field->value();
+    value = (value ? *value + ", " : std::string()) + std::string(text.data(), text.size());
   }
-  const ApiRequest& request = std::get<ApiRequest>(parsed);
-  into.stream = request.stream;
-  into.include_usage = request.include_usage;
-  into.result = prepare_request(request, vocabulary, model_name, context_tokens_max, seed);
-}
-
-const Error kShuttingDown{ErrorCode::kCancelled, "the coordinator is shutting down: try again later"};
-
-// The error that a result stands for, if it is one.
-std::optional<ApiError> error_of(const std::variant<Mailbox::End, Error>& result) {
-  if (const Error* error = std::get_if<Error>(&result)) return to_api_error(*error);
-  if (std::get<Mailbox::End>(result).reason != coordinator::FinishReason::kCancelled) return std::nullopt;
-  return to_api_error(kShuttingDown);
+  return value;
 }
 
 }  // namespace
+
+std::string head_of(unsigned status) {
+  const auto reason = http::obsolete_reason(http::int_to_status(status));
+  return fmt::format("HTTP/1.1 {} {}\r\n", status, std::string_view(reason.data(), reason.size()));
+}
 
 Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<ConnectionContext> context)
     : socket_(std::move(socket)),
@@ -105,13 +81,21 @@ Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<ConnectionC
       wake_timer_(socket_.get_executor()) {}
 
 Connection::~Connection() {
+  forget_key();
   context_->connections.erase(this);
+  if (context_->connections.empty() && context_->on_last_gone)
+    asio::post(socket_.get_executor(), context_->on_last_gone);
 }
 
 void Connection::start() {
   context_->connections.insert(this);
   asio::co_spawn(
       socket_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
+}
+
+void Connection::finish() {
+  if (idle_) return stop();
+  wake();
 }
 
 void Connection::stop() {
@@ -165,6 +149,10 @@ asio::awaitable<void> Connection::run() {
     std::optional<HttpRequest> request = co_await read_request();
     if (!request || stopped_) break;
     const bool keep_alive = request->keep_alive;
+    if (context_->closing) {
+      co_await respond(to_response(kShuttingDown), false);
+      break;
+    }
     Routed answer = route(*request, context_->config, context_->service);
     if (HttpResponse* response = std::get_if<HttpResponse>(&answer)) {
       alive = co_await respond(std::move(*response), keep_alive);
@@ -177,7 +165,7 @@ asio::awaitable<void> Connection::run() {
     } else {
       alive = co_await complete(*std::move(request), std::get<RequestKind>(answer));
     }
-    alive = alive && keep_alive;
+    alive = alive && keep_alive && !context_->closing;
   }
   stop();
 }
@@ -186,7 +174,9 @@ asio::awaitable<std::optional<HttpRequest>> Connection::read_request() {
   const ServerConfig& config = context_->config;
   if (buffer_.size() == 0) {
     arm(config.idle_wait_max);
+    idle_ = true;
     const auto [failure, count] = co_await socket_.async_read_some(buffer_.prepare(kReadBytes), kToken);
+    idle_ = false;
     if (failure) co_return std::nullopt;
     buffer_.commit(count);
   }
@@ -209,6 +199,8 @@ asio::awaitable<std::optional<HttpRequest>> Connection::read_request() {
   request.host = text(header[http::field::host]);
   request.origin = text(header[http::field::origin]);
   request.authorization = text(header[http::field::authorization]);
+  request.idempotency_key = only_value(header, "Idempotency-Key");
+  request.last_event_id = only_value(header, "Last-Event-ID");
   request.http_1_0 = header.version() < 11;
   request.keep_alive = header.keep_alive();
   if (!parser.is_done()) {
@@ -272,121 +264,6 @@ asio::awaitable<void> Connection::linger() {
   }
 }
 
-// --- completions ---
-
-asio::awaitable<bool> Connection::complete(HttpRequest request, RequestKind kind) {
-  start_watching();
-  coordinator::CompletionService& service = context_->service;
-  const std::uint64_t seed = context_->config.random();
-  const auto preparation = std::make_shared<Preparation>();
-  asio::post(context_->helper,
-             [weak = weak_from_this(), executor = socket_.get_executor(), preparation, kind, seed,
-              body = std::move(request.body), &vocabulary = service.vocabulary(), name = service.model_name(),
-              context_tokens_max = service.context_tokens_max()]() mutable {
-               prepare(kind, body, vocabulary, name, context_tokens_max, seed, *preparation);
-               asio::post(executor, [weak, preparation] {
-                 preparation->done = true;
-                 if (const auto self = weak.lock()) self->wake();
-               });
-             });
-  while (!preparation->done && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
-  if (stopped_) co_return false;
-
-  std::optional<ApiError> refused;
-  std::shared_ptr<Mailbox> mailbox;
-  if (ApiError* error = std::get_if<ApiError>(&preparation->result)) {
-    refused = std::move(*error);
-  } else {
-    mailbox = std::make_shared<Mailbox>(context_->config.pending_bytes_max,
-                                        [weak = weak_from_this(), executor = socket_.get_executor()](bool overflowed) {
-                                          const auto self = weak.lock();
-                                          if (!self) return;
-                                          self->wake();
-                                          if (overflowed) asio::post(executor, [self] { self->stop(); });
-                                        });
-    Result<coordinator::CompletionHandle> handle =
-        service.submit(std::get<coordinator::CompletionRequest>(std::move(preparation->result)), mailbox);
-    if (handle.ok()) {
-      running_ = *handle;
-    } else {
-      refused = to_api_error(handle.error());
-    }
-  }
-
-  bool alive = false;
-  const bool keep_alive = request.keep_alive;
-  if (refused) {
-    alive = co_await respond(to_response(*refused), keep_alive);
-  } else {
-    auto writer = std::make_unique<CompletionWriter>(kind, fmt::format("{:016x}", context_->config.random()),
-                                                     context_->clock.unix_seconds(), service.model_name(),
-                                                     preparation->include_usage);
-    alive = preparation->stream ? co_await stream(std::move(request), std::move(writer), std::move(mailbox))
-                                : co_await gather(std::move(request), std::move(writer), std::move(mailbox));
-  }
-  co_await stop_watching();
-  co_return alive && !stopped_;
-}
-
-asio::awaitable<bool> Connection::stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
-                                         std::shared_ptr<Mailbox> mailbox) {
-  bool begun = false;
-  for (;;) {
-    if (!mailbox->has_events()) co_await wait_for_wake(context_->config.heartbeat);
-    if (stopped_) co_return false;
-    const std::vector<coordinator::TextDelta> deltas = mailbox->take_deltas();
-    const bool ended = mailbox->result().has_value();
-    const std::optional<ApiError> error = ended ? error_of(*mailbox->result()) : std::nullopt;
-    if (ended) running_.reset();
-    if (error && !begun && deltas.empty()) {  // nothing was said yet: an honest status can be
-      const bool told = co_await respond(to_response(*error), request.keep_alive);
-      co_return told;
-    }
-
-    std::string events;
-    for (const coordinator::TextDelta& delta : deltas) events += writer->delta_event(delta);
-    if (error) {
-      events += CompletionWriter::error_event(*error);
-    } else if (ended) {
-      const auto& end = std::get<Mailbox::End>(*mailbox->result());
-      events += writer->end_event(end.reason, end.usage, end.timings);
-    } else if (events.empty()) {
-      events = deltas.empty() ? ": waiting\n\n" : "";  // text is held back, or nothing came for a while
-    }
-    std::string bytes;
-    if (!begun) bytes = stream_head(request) + framed(request, writer->begin_event());
-    begun = true;
-    bytes += framed(request, events);
-    if (ended && !request.http_1_0) bytes += "0\r\n\r\n";
-    const bool arrived = co_await write(std::move(bytes));
-    if (!arrived) {
-      stop();
-      co_return false;
-    }
-    if (ended) co_return !request.http_1_0;  // there only the end of the connection ends a stream
-  }
-}
-
-asio::awaitable<bool> Connection::gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
-                                         std::shared_ptr<Mailbox> mailbox) {
-  while (!mailbox->result()) {
-    co_await wait_for_wake(std::chrono::hours(1));
-    if (stopped_) co_return false;
-    for (coordinator::TextDelta& delta : mailbox->take_deltas()) writer->add(std::move(delta));
-  }
-  running_.reset();
-  for (coordinator::TextDelta& delta : mailbox->take_deltas()) writer->add(std::move(delta));
-  HttpResponse response;
-  if (const std::optional<ApiError> error = error_of(*mailbox->result())) {
-    response = to_response(*error);
-  } else {
-    const auto& end = std::get<Mailbox::End>(*mailbox->result());
-    response.body = writer->whole(end.reason, end.usage, end.timings);
-  }
-  const bool told = co_await respond(std::move(response), request.keep_alive);
-  co_return told;
-}
-
 // --- traces ---
 
 asio::awaitable<bool> Connection::trace(HttpRequest request, TraceWindow window) {
@@ -399,7 +276,7 @@ asio::awaitable<bool> Connection::trace(HttpRequest request, TraceWindow window)
   tracing_ = true;
   start_watching();
   const Time end = context_->clock.now() + window.length;
-  for (Time now = context_->clock.now(); now < end && !stopped_; now = context_->clock.now()) {
+  for (Time now = context_->clock.now(); now < end && !stopped_ && !context_->closing; now = context_->clock.now()) {
     co_await wait_for_wake(end - now);
   }
   if (stopped_) co_return false;
@@ -420,7 +297,7 @@ asio::awaitable<bool> Connection::trace(HttpRequest request, TraceWindow window)
       if (const auto self = weak.lock()) self->wake();
     });
   });
-  while (!writing->done && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
+  while (!writing->done && !stopped_) co_await wait_for_wake(kForGood);
   if (stopped_) co_return false;
   HttpResponse response;
   response.body = std::move(writing->json);
@@ -447,11 +324,13 @@ asio::awaitable<bool> Connection::net_bench(HttpRequest request) {
   }
   measuring_ = true;
   start_watching();
-  while (!measuring->bench && !stopped_) co_await wait_for_wake(std::chrono::hours(1));
+  while (!measuring->bench && !stopped_ && !context_->closing) co_await wait_for_wake(kForGood);
   if (stopped_) co_return false;
-  measuring_ = false;
-  HttpResponse response;
-  response.body = net_bench_json(*measuring->bench);
+  HttpResponse response = to_response(kShuttingDown);
+  if (measuring->bench) {
+    measuring_ = false;
+    response = {200, net_bench_json(*measuring->bench), {}};
+  }
   const bool told = co_await respond(std::move(response), request.keep_alive);
   co_await stop_watching();
   co_return told && !stopped_;
@@ -471,6 +350,7 @@ asio::awaitable<bool> Connection::events(HttpRequest request, EventsRequest want
   Result<coordinator::EventPage> page = service.events(wanted.query);
   for (Time now = context_->clock.now(); now < end && !stopped_; now = context_->clock.now()) {
     if (!page.ok() || !page->events.empty() || page->newest < wanted.query.after.value_or(0)) break;
+    if (context_->closing) break;
     co_await wait_for_wake(end - now);
     if (!stopped_) page = service.events(wanted.query);
   }
@@ -519,7 +399,7 @@ asio::awaitable<void> Connection::stop_watching() {
   watching_ = false;
   error_code ignored;
   socket_.cancel(ignored);
-  while (watcher_alive_) co_await wait_for_wake(std::chrono::hours(1));
+  while (watcher_alive_) co_await wait_for_wake(kForGood);
 }
 
 }  // namespace shoal::api

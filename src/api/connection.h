@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <boost/asio/awaitable.hpp>
@@ -15,6 +16,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include "api/mailbox.h"
+#include "api/repeat.h"
 #include "api/routes.h"
 #include "api/server.h"
 
@@ -22,6 +24,7 @@ namespace shoal::api {
 
 class CompletionWriter;
 class Connection;
+struct Preparation;
 
 // What connections share. Outlives them.
 struct ConnectionContext {
@@ -31,8 +34,11 @@ struct ConnectionContext {
   ServerConfig config;
   coordinator::CompletionService& service;
   const Clock& clock;
-  boost::asio::thread_pool helper{1};           // parses and tokenises request bodies
-  std::unordered_set<Connection*> connections;  // those that are open
+  boost::asio::thread_pool helper{1};                  // parses and tokenises request bodies
+  std::unordered_set<Connection*> connections;         // those that are open
+  std::unordered_map<std::string, Connection*> keyed;  // by idempotency key: who makes an answer for it
+  bool closing = false;                                // no further request is taken
+  std::function<void()> on_last_gone;                  // posted when no connection is left
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -41,6 +47,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ~Connection();
 
   void start();
+  // Stops at once if there is nothing to answer, else when it is answered. To be called when `closing` is set.
+  void finish();
   // Cancels the completion, trace or measuring that runs and closes the socket; the coroutines end soon after. Must not
   // be called from inside a call of the coordinator's.
   void stop();
@@ -59,8 +67,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<bool> trace(HttpRequest request, TraceWindow window);
   awaitable<bool> net_bench(HttpRequest request);
   awaitable<bool> events(HttpRequest request, EventsRequest wanted);
+  std::optional<ApiError> keep(const Repeat& repeat, Preparation& preparation, coordinator::KeyedRequest& request);
+  std::optional<ApiError> submit(Preparation& preparation, const Repeat& repeat, coordinator::KeyedRequest& request,
+                                 std::shared_ptr<Mailbox>& mailbox);
+  void give_way();  // to another connection that has asked the same again
+  void forget_key();
   awaitable<bool> stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
-                         std::shared_ptr<Mailbox> mailbox);
+                         std::shared_ptr<Mailbox> mailbox, EventNumbers numbers);
   awaitable<bool> gather(HttpRequest request, std::unique_ptr<CompletionWriter> writer,
                          std::shared_ptr<Mailbox> mailbox);
   void start_watching();  // until stop_watching() a client that leaves stops this connection
@@ -82,10 +95,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<coordinator::CompletionHandle> running_;
   bool tracing_ = false;    // the trace that is being recorded is ours
   bool measuring_ = false;  // so are the links that are being measured
+  std::string key_;         // under which we stand in ConnectionContext::keyed
+  bool gave_way_ = false;
+  bool idle_ = false;  // waits for the first byte of a request
   bool woken_ = false;
   bool stopped_ = false;  // nothing more is to be written or asked
   bool watching_ = false;
   bool watcher_alive_ = false;
 };
+
+// The status line.
+std::string head_of(unsigned status);
 
 }  // namespace shoal::api

@@ -51,6 +51,11 @@ class FakeCompletionService final : public coordinator::CompletionService {
   std::int64_t model_created_unix_seconds() const override { return 1'700'000'000; }
   std::uint32_t context_tokens_max() const override { return 1000; }
 
+  Digest decided_by() const override { return Sha256::of(as_bytes(model_bytes)); }
+  Result<coordinator::KeyedRequest> claim_key(const std::string& key, const coordinator::KeyedRequest& fresh) override {
+    if (claim_fails_with) return *claim_fails_with;
+    return kept.emplace(key, fresh).first->second;
+  }
   Result<coordinator::CompletionHandle> submit(coordinator::CompletionRequest request,
                                                std::shared_ptr<coordinator::CompletionSink> sink) override {
     if (refuse_with) return *refuse_with;
@@ -124,6 +129,9 @@ class FakeCompletionService final : public coordinator::CompletionService {
 
   std::vector<Submitted> submitted;
   std::vector<NodeId> revoked;
+  std::string model_bytes = "the model";
+  std::map<std::string, coordinator::KeyedRequest> kept;  // by idempotency key
+  std::optional<Error> claim_fails_with;
   int cancel_calls = 0;
   std::optional<Error> refuse_with;
   coordinator::ClusterStatus cluster;

@@ -347,7 +347,9 @@ std::string CompletionWriter::end_event(coordinator::FinishReason reason, const 
 }
 
 std::string CompletionWriter::error_event(const ApiError& error) {
-  return "data: " + error_json(error) + "\n\n";
+  const std::string retry =
+      error.retry_after_s > 0 ? "retry: " + std::to_string(error.retry_after_s * 1000) + "\n" : "";
+  return "data: " + error_json(error) + "\n" + retry + "\n";
 }
 
 void CompletionWriter::add(coordinator::TextDelta delta) {

@@ -22,6 +22,8 @@ struct HttpRequest {
   std::string host;    // headers; "" where missing
   std::string origin;
   std::string authorization;
+  std::optional<std::string> idempotency_key;
+  std::optional<std::string> last_event_id;
   std::string body;
   bool http_1_0 = false;
   bool keep_alive = true;

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -105,7 +106,7 @@ struct Server::Listener : std::enable_shared_from_this<Listener> {
   }
 
   tcp::acceptor acceptor;
-  asio::steady_timer pause;
+  asio::steady_timer pause;  // before the next connection is taken; once stopping, until nobody is waited for
   std::shared_ptr<ConnectionContext> context;
   tcp::endpoint endpoint;
 };
@@ -126,8 +127,29 @@ Result<std::unique_ptr<Server>> Server::start(asio::io_context& io, coordinator:
   return std::unique_ptr<Server>(new Server(std::move(listener)));
 }
 
+void Server::stop(Duration wait_max, std::function<void()> done) {
+  ConnectionContext& context = *listener_->context;
+  SHOAL_ASSERT(!context.closing);
+  context.closing = true;
+  error_code ignored;
+  listener_->acceptor.close(ignored);
+  const auto once = [done = std::make_shared<std::function<void()>>(std::move(done))] {
+    if (const auto call = std::exchange(*done, nullptr)) call();
+  };
+  context.on_last_gone = once;
+  listener_->pause.expires_after(wait_max);
+  listener_->pause.async_wait([once](const error_code& failure) {
+    if (!failure) once();
+  });
+  std::vector<std::shared_ptr<Connection>> open;
+  for (Connection* connection : context.connections) open.push_back(connection->shared_from_this());
+  for (const auto& connection : open) connection->finish();
+  if (open.empty()) asio::post(listener_->acceptor.get_executor(), once);
+}
+
 Server::~Server() {
   error_code ignored;
+  listener_->context->on_last_gone = nullptr;
   listener_->acceptor.close(ignored);
   listener_->pause.cancel();
   ConnectionContext& context = *listener_->context;

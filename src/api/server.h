@@ -52,6 +52,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  // Takes no more connections and requests, and calls `done` (on the io thread, once) when all that was asked before is
+  // answered, or after `wait_max`. Completions must be ended by the service (Coordinator::stop()); traces and requests
+  // for events are answered with what there is, a measuring of links with 503.
+  void stop(Duration wait_max, std::function<void()> done);
+
   std::uint16_t port() const;
   std::string url() const;  // "http://127.0.0.1:8080"
 

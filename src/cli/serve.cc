@@ -21,6 +21,8 @@
 namespace shoal::cli {
 namespace {
 
+constexpr Duration kLastWordsMax = std::chrono::seconds(2);
+
 struct Options {
   std::string model;
   std::string listen = "127.0.0.1:8080";
@@ -134,7 +136,11 @@ Status serve(Options options) {
     SHOAL_ASSIGN_OR_RETURN(hosted, host_node(io, options, state, *coordinator, hosted_fatal));
     hosted->start();
   }
-  StopSignals stop(io, options.until_stdin_closes, [&] { io.stop(); });
+  // Running answers end with a typed error, and clients are given a moment to take it.
+  StopSignals stop(io, options.until_stdin_closes, [&] {
+    coordinator->stop();
+    server->stop(kLastWordsMax, [&] { io.stop(); });
+  });
   std::fprintf(stderr, "serving %s at %s, nodes join at %s (shoal token create)\n", coordinator->model_name().c_str(),
                server->url().c_str(), coordinator->cluster_endpoint().text().c_str());
   io.run();

@@ -38,7 +38,7 @@ Answer::Choice Answer::choose(const model::Logits& logits) {
   if (request_.logprobs) logprobs = TextStream::logprobs_of(vocabulary_, logits, chosen, *request_.logprobs);
   Token token = logits.candidates[chosen].token;
   auto update = text_.feed(token, std::move(logprobs));
-  append(pending_, std::move(update.delta));
+  pending_.push_back(std::move(update.delta));
   ++completion_tokens_;
   newest_ = token;
   return Choice{token, update.ended};
@@ -51,14 +51,19 @@ void Answer::admitted(Time now) {
 void Answer::token_emitted(Time now) {
   if (!first_token_) first_token_ = now;
   last_token_ = now;
-  if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
+  if (pending_.empty()) return;
+  TextDelta delta = std::move(pending_.front());
+  pending_.pop_front();
+  sink_->on_tokens(std::move(delta));
 }
 
 void Answer::end(FinishReason reason, std::uint32_t cached_tokens, Time now) {
   if (!first_token_) first_token_ = now;
   last_token_ = now;
-  append(pending_, text_.finish());
-  if (!pending_.text.empty() || pending_.tokens > 0) sink_->on_tokens(std::exchange(pending_, {}));
+  TextDelta rest;  // of the token that ended it, and what was held back
+  for (TextDelta& delta : std::exchange(pending_, {})) append(rest, std::move(delta));
+  append(rest, text_.finish());
+  if (!rest.text.empty() || rest.tokens > 0) sink_->on_tokens(std::move(rest));
   Usage usage{static_cast<std::uint32_t>(request_.prompt.size()), completion_tokens_, cached_tokens};
   sink_->on_end(reason, usage, timings());
 }

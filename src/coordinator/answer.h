@@ -1,6 +1,7 @@
 // One completion on its way: samples its tokens, turns them into text, times it. Owned by the io thread.
 #pragma once
 
+#include <deque>
 #include <memory>
 
 #include "coordinator/completions.h"
@@ -25,6 +26,8 @@ class Answer {
   Choice choose(const model::Logits& logits);
 
   void admitted(Time now);  // its first row was sent
+  // The sink gets what this token adds, by itself also where several were chosen at once: so an answer is cut into
+  // deltas the same way each time it is computed.
   void token_emitted(Time now);
   void end(FinishReason reason, std::uint32_t cached_tokens, Time now);  // cached: of the prompt, in the KV before
   void fail(Error error) { sink_->on_error(std::move(error)); }
@@ -39,7 +42,7 @@ class Answer {
   std::shared_ptr<CompletionSink> sink_;
   model::Sampler sampler_;
   TextStream text_;
-  TextDelta pending_;  // of tokens chosen and not emitted yet
+  std::deque<TextDelta> pending_;  // one a token that was chosen and not emitted yet
   std::uint32_t completion_tokens_ = 0;
   Token newest_ = 0;  // of prompt and answer
   Time submitted_;

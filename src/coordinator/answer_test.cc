@@ -142,13 +142,14 @@ TEST_F(AnswerTest, LogprobsComeWithTheWholeDistributionsNormaliser) {
   EXPECT_DOUBLE_EQ(heard_->logprobs[0].best[1].logprob, -2);
 }
 
-// Drafts that came true: several tokens are chosen before the first is emitted, and are heard once, together.
-TEST_F(AnswerTest, TokensOfOneStepAreHeardTogether) {
+// Drafts that came true: several tokens are chosen before the first is emitted, and are heard one by one all the same.
+TEST_F(AnswerTest, TokensOfOneStepAreHeardOneByOne) {
   Answer answer = make();
   (void)answer.choose(only(0));
   (void)answer.choose(only(1));
   answer.token_emitted(at(1));
-  EXPECT_EQ(heard_->text, "ab");
+  EXPECT_EQ(heard_->text, "a");
+  EXPECT_EQ(heard_->tokens, 1u);
   answer.token_emitted(at(1));
   EXPECT_EQ(heard_->text, "ab");
   EXPECT_EQ(heard_->tokens, 2u);

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/stage_spec.h"
 #include "coordinator/event.h"
+#include "coordinator/keyed_request.h"
 #include "coordinator/net_bench.h"
 #include "coordinator/status.h"
 #include "coordinator/trace.h"
@@ -95,6 +96,13 @@ class CompletionService {
   virtual std::string model_name() const = 0;  // the id in /v1/models
   virtual std::int64_t model_created_unix_seconds() const = 0;
   virtual std::uint32_t context_tokens_max() const = 0;  // prompt and answer together
+
+  // Stands for what decides an answer besides the request: the model's bytes, the context, the KV's type and whether
+  // exact kernels are asked for.
+  virtual Digest decided_by() const = 0;
+  // The request that was kept under this idempotency key, or, kept durably from now on, `fresh`. The caller compares
+  // them. An error: it could not be kept.
+  virtual Result<KeyedRequest> claim_key(const std::string& key, const KeyedRequest& fresh) = 0;
 
   // The sink is shared until its last call. kResourceExhausted: the queue is full, try later. kUnavailable: no plan is
   // possible now and none is being made. kInvalidArgument: breaks a limit stated at CompletionRequest.

@@ -60,6 +60,12 @@ Result<std::vector<model::Logits>> read_logits(const wire::StepResult& result, c
   return all;
 }
 
+Digest deciding(const ModelSource& model, const StageSettings& settings) {
+  const std::string text = fmt::format("context {} kv {} exact {}", settings.context_tokens_max,
+                                       static_cast<int>(settings.kv_type), static_cast<int>(settings.exact));
+  return Sha256().update(model.digest().bytes).update(as_bytes(text)).finish();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Coordinator>> Coordinator::create(boost::asio::io_context& io, const Clock& clock,
@@ -81,8 +87,10 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                          ModelSource& model, CoordinatorOptions options)
     : clock_(clock),
       transport_(transport),
+      store_(store),
       model_(model),
       options_(std::move(options)),
+      decided_by_(deciding(model, options_.limits.settings)),
       event_log_(io, clock, store),
       story_(event_log_, clock),
       cluster_(transport, store, clock, options_.name,
@@ -115,7 +123,13 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
 
 Coordinator::~Coordinator() {
   *alive_ = false;
-  story_.stopped(answers_.size());
+  stop();
+  story_.stopped(answers_cut_short_);
+}
+
+void Coordinator::stop() {
+  if (std::exchange(stopped_, true)) return;
+  answers_cut_short_ = answers_.size();
   // Answers that are still running end with a word, never silently cut.
   for (auto& [request, answer] : std::exchange(answers_, {})) answer->end(FinishReason::kCancelled, 0, clock_.now());
 }
@@ -353,6 +367,7 @@ void Coordinator::count_step(const wire::StepResult& result, Duration way) {
 // --- the API's side ---
 
 Result<CompletionHandle> Coordinator::submit(CompletionRequest request, std::shared_ptr<CompletionSink> sink) {
+  if (stopped_) return Error{ErrorCode::kCancelled, "the coordinator is shutting down: ask again in a few seconds"};
   std::uint64_t id = ++last_request_;
   auto needed = request.sampling.logits_needed(request.logprobs.value_or(0));
   sched::SequenceArrived arrived{id, request.prompt, request.tokens_max, needed.value_or(wire::kAllLogits)};

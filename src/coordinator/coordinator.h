@@ -50,6 +50,10 @@ class Coordinator final : public CompletionService {
   std::string model_name() const override { return model_.manifest().name; }
   std::int64_t model_created_unix_seconds() const override { return model_.changed_unix_seconds(); }
   std::uint32_t context_tokens_max() const override { return options_.limits.settings.context_tokens_max; }
+  Digest decided_by() const override { return decided_by_; }
+  Result<KeyedRequest> claim_key(const std::string& key, const KeyedRequest& fresh) override {
+    return store_.claim_key(key, fresh);
+  }
   Result<CompletionHandle> submit(CompletionRequest request, std::shared_ptr<CompletionSink> sink) override;
   void cancel(CompletionHandle handle) override;
   ClusterStatus status() const override;
@@ -62,6 +66,10 @@ class Coordinator final : public CompletionService {
   Result<JoinTokenGrant> create_token(std::chrono::seconds lifetime) override;
   Status revoke_node(const NodeId& id) override;
   Status pause_node(const NodeId& id, bool paused) override;
+
+  // Ends the answers that run, with kCancelled, and takes no more of them. What the destructor does too, only that
+  // after it nobody is left to tell a client.
+  void stop();
 
   net::Endpoint cluster_endpoint() const { return cluster_.endpoint(); }
 
@@ -130,8 +138,10 @@ class Coordinator final : public CompletionService {
 
   const Clock& clock_;
   net::Transport& transport_;
+  Store& store_;
   ModelSource& model_;
   CoordinatorOptions options_;
+  Digest decided_by_;
   EventLog event_log_;
   EventStory story_;
   Cluster cluster_;
@@ -169,6 +179,8 @@ class Coordinator final : public CompletionService {
   std::uint64_t last_request_ = 0;
   std::uint64_t submitting_ = 0;  // its error is submit()'s, not the sink's
   std::optional<Error> submit_error_;
+  bool stopped_ = false;
+  std::size_t answers_cut_short_ = 0;
 
   TokenRate token_rate_;
   std::uint64_t tokens_generated_ = 0;

@@ -417,6 +417,36 @@ TEST_F(CoordinatorTest, WhatHappensIsToldAsEvents) {
   EXPECT_EQ(coordinator_->events({.limit = 13}).value().events.front(), page.events.front());
 }
 
+// Goal: who is asked to end says so to those who wait, once, and takes nothing more.
+TEST_F(CoordinatorTest, AnswersThatRunEndWhenItStops) {
+  serve();
+  auto heard = submit(10);
+  const auto sent = step(0);
+  coordinator_->stop();
+  EXPECT_EQ(heard->reason, FinishReason::kCancelled);
+  send_answer(sent, 17);  // too late
+  CompletionRequest request;
+  request.prompt = {1, 2, 3};
+  request.tokens_max = 1;
+  const auto refused = coordinator_->submit(std::move(request), std::make_shared<Heard>());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(heard->tokens, std::vector<Token>{});
+  coordinator_.reset();
+  SetUp();
+  const auto events = coordinator_->events({.limit = 2}).value().events;
+  EXPECT_THAT(events[0].text, HasSubstr("1 answer cut short"));
+}
+
+// Goal: a key that outlives the coordinator is taken for the same answer only where it is the same one.
+TEST_F(CoordinatorTest, WhatDecidesAnAnswerStaysTheSameOverRestarts) {
+  const Digest before = coordinator_->decided_by();
+  coordinator_.reset();
+  SetUp();
+  EXPECT_EQ(coordinator_->decided_by(), before);
+  EXPECT_NE(before, model_->digest()) << "the settings count too";
+}
+
 TEST_F(CoordinatorTest, AnAnswerThatEndsWithAnErrorIsAnEvent) {
   serve();
   auto heard = submit(1);

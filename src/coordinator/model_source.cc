@@ -64,6 +64,22 @@ Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::filesystem::pa
   return source;
 }
 
+Digest ModelSource::digest() const {
+  Sha256 sha;
+  // Each part behind its length, so that no two models read the same.
+  const auto add = [&](ByteSpan bytes) { sha.update(as_bytes(fmt::format("{}:", bytes.size()))).update(bytes); };
+  for (const auto& entry : manifest_.metadata) {
+    add(as_bytes(entry.key));
+    add(as_bytes(std::to_string(static_cast<unsigned>(entry.type))));
+    add(entry.value);
+  }
+  for (std::size_t i = 0; i < manifest_.tensors.size(); ++i) {
+    add(as_bytes(manifest_.tensors[i].name));
+    add(tensor_hashes_[i].bytes);
+  }
+  return sha.finish();
+}
+
 Result<const model::ShardLayout*> ModelSource::layout(LayerRange range) {
   if (auto known = layouts_.find(range); known != layouts_.end()) return &known->second;
   SHOAL_ASSIGN_OR_RETURN(model::Cut cut, model::plan_cut(manifest_, range));

@@ -25,6 +25,8 @@ class ModelSource {
 
   const model::Manifest& manifest() const { return manifest_; }
   const model::Vocabulary& vocabulary() const { return *vocabulary_; }
+  // Of all that the model is: metadata, tokenizer and chat template among it, and tensors. Not of its file's name.
+  Digest digest() const;
   std::int64_t changed_unix_seconds() const { return changed_unix_seconds_; }
 
   // The layout of a cut; from now on its pieces can be read. The range must be one that the planner made.

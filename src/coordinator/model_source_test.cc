@@ -177,5 +177,18 @@ TEST_F(ModelSourceTest, TheShapeCoversTheWholeModel) {
   }
 }
 
+TEST_F(ModelSourceTest, ItsDigestIsOfTheModelAndNotOfItsFile) {
+  auto options = model::small_model("llama");
+  options.layers = 1;
+  const Digest digest = open(write(options))->digest();
+  std::filesystem::rename(folder_ / "model.gguf", folder_ / "renamed.gguf");
+  EXPECT_EQ(open(folder_ / "renamed.gguf")->digest(), digest);
+  options.seed = 2;
+  const Digest other_weights = open(write(options))->digest();
+  EXPECT_NE(other_weights, digest);
+  options.chat_template = "{{ messages[0].content }}";
+  EXPECT_NE(open(write(options))->digest(), other_weights);
+}
+
 }  // namespace
 }  // namespace shoal::coordinator

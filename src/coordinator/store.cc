@@ -29,6 +29,12 @@ constexpr const char* kMigrations[] = {
                       node_name TEXT NOT NULL, text TEXT NOT NULL, duration_ms INTEGER, epoch INTEGER,
                       times INTEGER NOT NULL) STRICT;
 )sql",
+    R"sql(
+  CREATE TABLE keyed_request (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, request BLOB NOT NULL,
+                              decided_by BLOB NOT NULL, seed INTEGER NOT NULL, id INTEGER NOT NULL,
+                              created_at INTEGER NOT NULL) STRICT;
+  CREATE INDEX keyed_request_age ON keyed_request (created_at);
+)sql",
 };
 constexpr std::int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -292,6 +298,46 @@ Status Store::keep_kernel_cost(const std::string& key, const KernelCost& cost) {
              "DELETE FROM kernel_cost WHERE rowid NOT IN (SELECT rowid FROM kernel_cost ORDER BY rowid DESC LIMIT ?1)")
       .bind(kKernelCostsMax)
       .run("forget old costs of kernels");
+}
+
+Result<KeyedRequest> Store::claim_key(const std::string& key, const KeyedRequest& fresh) {
+  constexpr std::string_view kDoing = "keep an idempotency key";
+  const std::int64_t oldest = fresh.created_unix_seconds - kKeyedRequestSecondsMax;
+  Statement select(
+      database_,
+      "SELECT request, decided_by, seed, id, created_at FROM keyed_request WHERE key = ?1 AND created_at >= ?2");
+  select.bind(key).bind(oldest);
+  SHOAL_ASSIGN_OR_RETURN(const bool found, select.step(kDoing));
+  if (found) {
+    KeyedRequest kept;
+    SHOAL_ASSIGN_OR_RETURN(kept.request, Digest::from_bytes(select.blob(0)));
+    SHOAL_ASSIGN_OR_RETURN(kept.decided_by, Digest::from_bytes(select.blob(1)));
+    kept.seed = static_cast<std::uint64_t>(select.integer(2));
+    kept.id = static_cast<std::uint64_t>(select.integer(3));
+    kept.created_unix_seconds = select.integer(4);
+    return kept;
+  }
+  const auto keep = [&]() -> Status {
+    SHOAL_RETURN_IF_ERROR(
+        Statement(database_, "DELETE FROM keyed_request WHERE created_at < ?1").bind(oldest).run(kDoing));
+    SHOAL_RETURN_IF_ERROR(Statement(database_,
+                                    "INSERT INTO keyed_request (key, request, decided_by, seed, id, created_at) "
+                                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+                              .bind(key)
+                              .bind(ByteSpan(fresh.request.bytes))
+                              .bind(ByteSpan(fresh.decided_by.bytes))
+                              .bind(static_cast<std::int64_t>(fresh.seed))
+                              .bind(static_cast<std::int64_t>(fresh.id))
+                              .bind(fresh.created_unix_seconds)
+                              .run(kDoing));
+    return Statement(database_,
+                     "DELETE FROM keyed_request WHERE number <= (SELECT max(number) FROM keyed_request) - ?1")
+        .bind(kKeyedRequestsMax)
+        .run(kDoing);
+  };
+  const Status done = in_transaction(kDoing, keep);
+  if (!done.ok()) return done.error();
+  return fresh;
 }
 
 Status Store::keep_events(std::span<const Event> events) {

@@ -1,6 +1,7 @@
-// What the coordinator must remember: paired nodes, join tokens, hashes of models, events. SQLite in WAL mode, synced
-// on every commit, so that kill -9 and power loss lose nothing that was promised. Owned by the io thread; every call is
-// short.
+// What the coordinator must remember: paired nodes, join tokens, hashes of models, requests with an idempotency key,
+// events. SQLite in WAL mode, synced on every commit (synchronous = FULL: the WAL before the commit returns, its folder
+// when it is made), so that kill -9 and power loss lose nothing that was promised. Owned by the io thread; every call
+// is short.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "base/result.h"
 #include "base/stage_spec.h"
 #include "coordinator/event.h"
+#include "coordinator/keyed_request.h"
 
 struct sqlite3;
 
@@ -56,6 +58,10 @@ class Store {
   static constexpr std::int64_t kKernelCostsMax = 256;
   Result<std::optional<KernelCost>> find_kernel_cost(const std::string& key);
   Status keep_kernel_cost(const std::string& key, const KernelCost& cost);
+
+  // The request that was kept under this key; where there is none (any more), `fresh`, which is kept from now on. Of
+  // the newest kKeyedRequestsMax, those that are kKeyedRequestSecondsMax old at the most by `fresh`'s time.
+  Result<KeyedRequest> claim_key(const std::string& key, const KeyedRequest& fresh);
 
   // Adds events, in one commit, and forgets all but the newest kEventsKeptMax.
   Status keep_events(std::span<const Event> events);
