@@ -46,28 +46,25 @@ class Chat {
     auto start = SteadyClock::now();
     double first_token_s = 0;
     std::uint32_t tokens = 0;
-    Status trouble;
-    auto status = client_.post_stream("/v1/chat/completions", body, [&](const std::string& data) {
-      json event = json::parse(data, nullptr, false);
-      if (!event.is_object()) return true;
-      if (event.contains("error")) {
-        trouble = Error{ErrorCode::kUnavailable, event["error"].value("message", "the answer broke off")};
-        return false;
-      }
+    const auto hear = [&](const json& event) {
       if (event.contains("usage") && event["usage"].is_object()) tokens = event["usage"].value("completion_tokens", 0u);
-      if (!event.contains("choices") || event["choices"].empty()) return true;
+      if (!event.contains("choices") || event["choices"].empty()) return;
       const auto& delta = event["choices"][0]["delta"];
-      if (!delta.contains("content") || !delta["content"].is_string()) return true;
+      if (!delta.contains("content") || !delta["content"].is_string()) return;
       std::string text = delta["content"];
       if (!text.empty() && first_token_s == 0) first_token_s = seconds_since(start);
       answer += text;
       std::fputs(text.c_str(), stdout);
       std::fflush(stdout);
-      return true;
-    });
+    };
+    const auto tell_of_break = [](const Error& why) {
+      // In the middle of a line, on a terminal.
+      std::fprintf(stderr, "%sshoal: %s; asking again for up to %lld s\n", ::isatty(STDERR_FILENO) ? "\n" : "",
+                   why.message.c_str(), static_cast<long long>(ApiClient::kRetryMax.count()));
+    };
+    const auto status = client_.post_stream("/v1/chat/completions", body, hear, tell_of_break);
     std::printf("\n");
     SHOAL_RETURN_IF_ERROR(status);
-    SHOAL_RETURN_IF_ERROR(trouble);
     messages_.push_back({{"role", "assistant"}, {"content", answer}});
     if (options_.stats) print_stats(tokens, first_token_s, seconds_since(start));
     return {};
