@@ -41,9 +41,12 @@ class Broken(Exception):
 class Answer:
     """A completion that is being streamed, read on a thread of its own from the moment it is made."""
 
-    def __init__(self, api, request, silence_s=100):
-        self.request = request
-        self.tokens, self.text, self.finish = [], "", None
+    def __init__(self, api, request, silence_s=100, key=None, after=None):
+        """`key`: an idempotency key. `after`: the answer with this key that broke off, of which this is the rest; what had
+        come of it counts as ours."""
+        self.request, self.key, self.after_id = request, key, after.last_id if after else None
+        self.tokens, self.text, self.finish = list(after.tokens) if after else [], after.text if after else "", None
+        self.last_id = self.after_id  # of the last event that has one
         self.arrivals = []  # when tokens came, one entry an event
         self.outcome, self.why = None, ""
         self._changed = threading.Condition()
@@ -125,7 +128,9 @@ class Answer:
         chat = "messages" in self.request
         path = "/v1/chat/completions" if chat else "/v1/completions"
         body = json.dumps({**self.request, "stream": True, "logprobs": True if chat else 0}).encode()
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {api[0]}:{api[1]}\r\nContent-Type: application/json\r\n"
+        asked = {"Idempotency-Key": self.key, "Last-Event-ID": self.after_id}
+        headers = "".join(f"{name}: {value}\r\n" for name, value in asked.items() if value)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {api[0]}:{api[1]}\r\nContent-Type: application/json\r\n{headers}"
                            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
 
     def _answer(self, file):
@@ -165,12 +170,14 @@ class Answer:
             yield data[:size]
 
     def _take(self, event):
-        if not event.startswith(b"data: "):
-            return  # a comment
-        if event == b"data: [DONE]":
+        fields = [line.split(b": ", 1) for line in event.split(b"\n") if not line.startswith(b":")]  # those are comments
+        lines = dict(field for field in fields if len(field) == 2)
+        if b"data" not in lines:
+            return
+        if lines[b"data"] == b"[DONE]":
             self._done = True
             return
-        data = json.loads(event[6:])
+        data = json.loads(lines[b"data"])
         if "error" in data:
             return self._end(ERROR, f"{data['error'].get('code')}: {data['error'].get('message')}")
         for choice in data["choices"]:
@@ -181,6 +188,7 @@ class Answer:
                 self.tokens += fresh
                 self.text += choice["text"] if "text" in choice else choice["delta"].get("content", "")
                 self.finish = choice["finish_reason"] or self.finish
+                self.last_id = lines[b"id"].decode() if b"id" in lines else self.last_id
                 self._changed.notify_all()
 
     def _end(self, outcome, why):

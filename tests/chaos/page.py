@@ -13,7 +13,8 @@ HOW = """How it is counted:
 - Exact: every token with its logprob, the text, and why it ended are those of the undisturbed answer, which was computed
   first; none twice, none missing, no error.
 - Pause: the longest time between two streamed tokens that ended after the fault; the undisturbed answer's own longest is
-  beside it. For a killed coordinator: from the kill to the first token of a new answer. For random faults: the longest of
+  beside it. For a killed coordinator, whose clients ask again with their idempotency keys: from the kill to
+  the next token that the client had not. For random faults: the longest of
   each answer.
 - Random faults: {faults}.
 - Memory: what a process holds for itself (RssAnon), the median of three looks when it had warmed up and of three at the

@@ -275,8 +275,8 @@ class Rig(Shoal):
 
     # --- answers ---
 
-    def ask(self, name):
-        return Answer(self.api, self.requests[name])
+    def ask(self, name, **options):
+        return Answer(self.api, self.requests[name], **options)
 
     def learn(self, requests):
         """Computes the undisturbed answers, one after the other, and each once more."""

@@ -172,21 +172,27 @@ def disk(rig, case):
 
 
 def coordinator(rig, case):
-    """the coordinator killed (kill -9) and started again"""
-    answers = [rig.ask(mode) for mode in ("greedy", "sampled")]
+    """the coordinator killed (kill -9) and started again; clients ask again with their idempotency keys"""
+    modes = ("greedy", "sampled")
+    keys = {mode: f"{mode}-{case.seed}-{case.number}-{time.monotonic_ns()}" for mode in modes}
+    answers = [rig.ask(mode, key=keys[mode]) for mode in modes]
     share, lag = case.moment
     expected = rig.expected["greedy"]
     answers[0].wait_tokens(int(share * len(expected.tokens)))
     time.sleep(lag * expected.token_s)
     struck_at, nodes = time.monotonic(), [node.pid for node in rig.nodes]
     rig.coordinator.kill()
-    ended = [answer.wait(30).compared(rig.expected[mode]) for mode, answer in zip(("greedy", "sampled"), answers)]
+    ended = [answer.wait(30).compared(rig.expected[mode]) for mode, answer in zip(modes, answers)]
     for outcome, why in ended:  # whatever came is right, and nobody takes it for the whole answer
         if outcome not in (EXACT, ERROR, BROKEN):
             return {"ok": False, "outcome": outcome, "why": why, "pause_s": None}
     rig.start_coordinator()
-    fresh = rig.ask("greedy").wait(ANSWER_MAX_S)
-    outcome, why = fresh.compared(expected)
+    # One asks for the rest of what it has, the other for all of it.
+    rest = [rig.ask("greedy", key=keys["greedy"], after=answers[0] if answers[0].last_id else None),
+            rig.ask("sampled", key=keys["sampled"])]
+    seen = [answer.wait(ANSWER_MAX_S).compared(rig.expected[mode]) for mode, answer in zip(modes, rest)]
+    outcome, why = next((each for each in seen if each[0] != EXACT), seen[0])
+    fresh = rest[0]
     if [node.pid for node in rig.nodes if node.running()] != nodes:
         outcome, why = "node ended", "a node did not outlive the coordinator"
     return {"ok": outcome == EXACT, "outcome": outcome, "why": why, "token": len(answers[0].tokens),

@@ -180,17 +180,22 @@ class Stream:
         self.text = ""
         self.finish_reason = None
         self.usage = None
+        self.id = None       # of the answer
+        self.last_id = None  # of the last event that had one
         self.done = False  # [DONE] was seen
 
     def __iter__(self):
         return self
 
     def __next__(self):
+        event_id = None
         while True:
             line = self.response.readline()
             if not line:
                 self.close()
                 raise StopIteration
+            if line.startswith(b"id: "):
+                event_id = line[4:].decode().strip()
             if not line.startswith(b"data: "):
                 continue
             if line.strip() == b"data: [DONE]":
@@ -204,7 +209,18 @@ class Stream:
                 self.text += choice["text"] if "text" in choice else choice["delta"].get("content", "")
                 self.finish_reason = choice["finish_reason"] or self.finish_reason
             self.usage = event.get("usage") or self.usage
+            self.id = event["id"]
+            self.last_id = event_id or self.last_id
             return event
+
+    def break_off(self):
+        """Reads until the connection breaks; whether it did before the stream's end. (http.client does not tell who reads
+        line by line that HTTP's body broke off: what is missing then is [DONE].)"""
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+            for _ in self:
+                pass
+        self.close()
+        return not self.done
 
     def read_until(self, characters):
         """Reads until there is so much text; the stream must not have ended before."""
@@ -251,6 +267,7 @@ class Shoal:
         if keep_plan:
             self.serve_args.append("--keep-plan")
         self.cluster = cluster
+        self.listen = "127.0.0.1:0"
         self.coordinator = None
         try:
             self.start_coordinator()
@@ -297,7 +314,7 @@ class Shoal:
     def start_coordinator(self):
         """Starts it, with the same port for nodes as before if it has run before."""
         (self.state / "api.json").unlink(missing_ok=True)
-        self.coordinator = Process(["serve", "--model", self.model, "--listen", "127.0.0.1:0", "--cluster", self.cluster,
+        self.coordinator = Process(["serve", "--model", self.model, "--listen", self.listen, "--cluster", self.cluster,
                                     "--state", self.state, "--name", "e2e", "--no-mdns", *self.serve_args],
                                    self.directory / "coordinator.log", self.launcher)
         wait_until(lambda: (self.state / "api.json").exists() or not self.coordinator.running(), "the API's address")
@@ -336,10 +353,10 @@ class Shoal:
 
     # --- the API ---
 
-    def request(self, method, path, body=None, admin=False, seconds=60, key=None):
+    def request(self, method, path, body=None, admin=False, seconds=60, key=None, headers=None):
         """The connection and the response, its body not yet read."""
         connection = http.client.HTTPConnection(*self.api, timeout=seconds * PATIENCE)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **(headers or {})}
         key = key or (self.admin_key if admin else None)
         if key:
             headers["Authorization"] = f"Bearer {key}"
@@ -376,9 +393,9 @@ class Shoal:
     def completion(self, prompt, seconds=60, **body):
         return self.post("/v1/completions", {"prompt": prompt, "temperature": 0, "max_tokens": 24, **body}, seconds=seconds)
 
-    def stream_completion(self, prompt, seconds=60, **body):
+    def stream_completion(self, prompt, seconds=60, headers=None, **body):
         return self.stream("/v1/completions", {"prompt": prompt, "temperature": 0, "max_tokens": 24, **body},
-                           seconds=seconds)
+                           seconds=seconds, headers=headers)
 
     def chat(self, messages, **body):
         if isinstance(messages, str):
