@@ -127,6 +127,10 @@ Status make_directories(const fs::path& path) {
   if (fs::is_directory(path, error)) return {};
   if (path.has_parent_path() && path.parent_path() != path) SHOAL_RETURN_IF_ERROR(make_directories(path.parent_path()));
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("make the directory", path);
+  // What is synced inside is lost with its directory. A parent that may not be read cannot be synced.
+  if (auto parent = FileDescriptor::open_read(path.has_parent_path() ? path.parent_path() : "."); parent.ok()) {
+    (void)::fsync(parent->get());
+  }
   return {};
 }
 

@@ -60,7 +60,7 @@ class MappedFile {
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t size_max);
 // Through a temporary file, fsync and rename: readers see the old bytes or the new ones, never a mixture.
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content, unsigned mode = 0600);
-// Like mkdir -p, with mode 0700 for what it makes.
+// Like mkdir -p, with mode 0700 for what it makes, which is synced into its parent.
 Status make_directories(const std::filesystem::path& path);
 
 }  // namespace shoal
