@@ -48,13 +48,6 @@ std::optional<ApiError> answer_to(const error_code& failure) {
   return ApiError{400, "this is not HTTP: " + failure.message(), "invalid_request_error", "", "bad_http", 0};
 }
 
-const ApiError kShuttingDown{503,
-                             "the coordinator is shutting down: ask again in a few seconds",
-                             "service_unavailable_error",
-                             "",
-                             "shutting_down",
-                             5};
-
 // nullopt: not sent. One that was sent more than once is a list (RFC 9110 §5.3).
 std::optional<std::string> only_value(const http::request_header<>& header, std::string_view name) {
   std::optional<std::string> value;
@@ -150,7 +143,7 @@ asio::awaitable<void> Connection::run() {
     if (!request || stopped_) break;
     const bool keep_alive = request->keep_alive;
     if (context_->closing) {
-      co_await respond(to_response(kShuttingDown), false);
+      co_await respond(to_response(shutting_down()), false);
       break;
     }
     Routed answer = route(*request, context_->config, context_->service);
@@ -326,7 +319,7 @@ asio::awaitable<bool> Connection::net_bench(HttpRequest request) {
   start_watching();
   while (!measuring->bench && !stopped_ && !context_->closing) co_await wait_for_wake(kForGood);
   if (stopped_) co_return false;
-  HttpResponse response = to_response(kShuttingDown);
+  HttpResponse response = to_response(shutting_down());
   if (measuring->bench) {
     measuring_ = false;
     response = {200, net_bench_json(*measuring->bench), {}};

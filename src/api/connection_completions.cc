@@ -72,7 +72,7 @@ void prepare(RequestKind kind, const std::string& body, const model::Vocabulary&
 std::optional<ApiError> error_of(const std::variant<Mailbox::End, Error>& result) {
   if (const Error* error = std::get_if<Error>(&result)) return to_api_error(*error);
   if (std::get<Mailbox::End>(result).reason != coordinator::FinishReason::kCancelled) return std::nullopt;
-  return to_api_error({ErrorCode::kCancelled, "the coordinator is shutting down: ask again in a few seconds"});
+  return shutting_down();
 }
 
 }  // namespace
@@ -183,7 +183,8 @@ asio::awaitable<bool> Connection::stream(HttpRequest request, std::unique_ptr<Co
                                          std::shared_ptr<Mailbox> mailbox, EventNumbers numbers) {
   bool begun = false;
   for (;;) {
-    if (!mailbox->has_events() && !gave_way_) co_await wait_for_wake(context_->config.heartbeat);
+    woken_ = false;  // all that woke us so far is looked at now
+    if (!mailbox->has_events() && !gave_way_ && !stopped_) co_await wait_for_wake(context_->config.heartbeat);
     if (stopped_) co_return false;
     const std::vector<coordinator::TextDelta> deltas = mailbox->take_deltas();
     const auto& result = mailbox->result();

@@ -26,6 +26,10 @@ ApiError to_api_error(const Error& error) {
   return {500, error.message, "server_error", "", "internal_error", 0};
 }
 
+ApiError shutting_down() {
+  return to_api_error({ErrorCode::kCancelled, "the coordinator is shutting down: ask again in a few seconds"});
+}
+
 std::string error_json(const ApiError& error) {
   using Json = nlohmann::ordered_json;
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };

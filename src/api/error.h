@@ -24,6 +24,9 @@ using ApiResult = std::variant<T, ApiError>;
 // The coordinator's refusal or failure, as a client must see it: a full queue is 429, no feasible plan 503.
 ApiError to_api_error(const Error& error);
 
+// What who waits is told when the coordinator is asked to end: 503 "shutting_down".
+ApiError shutting_down();
+
 // The response body.
 std::string error_json(const ApiError& error);
 

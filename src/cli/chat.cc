@@ -103,8 +103,10 @@ Status chat(const Options& options) {
 
 void add_chat(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
-  auto* verb =
-      app.add_subcommand("chat", "Talk to the shoal: one question as an argument, or a conversation on standard input");
+  auto* verb = app.add_subcommand(
+      "chat",
+      "Talk to the shoal: one question as an argument, or a conversation on standard input. When the "
+      "coordinator is restarted meanwhile, the answer goes on");
   verb->add_option("prompt", options->prompt, "The question; without it a conversation, a line a turn");
   verb->add_option("--system", options->system, "The system message");
   verb->add_option("--max-tokens", options->max_tokens, "Longest answer in tokens");

@@ -155,7 +155,9 @@ void add_serve(CLI::App& app, Context& context) {
   verb->add_option("--model", options->model, "The model: a GGUF file, or any part of a split set")->required();
   verb->add_option("--listen", options->listen, "Address of the HTTP API")->capture_default_str();
   verb->add_option("--cluster", options->cluster, "Address that nodes dial")->capture_default_str();
-  verb->add_option("--state", options->state, "Directory for the key, paired nodes and tokens");
+  verb->add_option("--state", options->state,
+                   "Directory of all that must outlive the coordinator: its key, paired nodes, tokens, "
+                   "idempotency keys, events");
   verb->add_option("--name", options->name, "Name shown to people (default: the host name)");
   verb->add_option("--api-key", options->api_key, "Key that API clients must send; needed beyond loopback")
       ->envname("SHOAL_API_KEY");
