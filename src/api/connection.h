@@ -68,8 +68,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<bool> net_bench(HttpRequest request);
   awaitable<bool> events(HttpRequest request, EventsRequest wanted);
   std::optional<ApiError> keep(const Repeat& repeat, Preparation& preparation, coordinator::KeyedRequest& request);
-  std::optional<ApiError> submit(Preparation& preparation, const Repeat& repeat, coordinator::KeyedRequest& request,
-                                 std::shared_ptr<Mailbox>& mailbox);
+  std::optional<ApiError> submit(const HttpRequest& http, Preparation& preparation, Repeat& repeat,
+                                 coordinator::KeyedRequest& request, std::shared_ptr<Mailbox>& mailbox);
   void give_way();  // to another connection that has asked the same again
   void forget_key();
   awaitable<bool> stream(HttpRequest request, std::unique_ptr<CompletionWriter> writer,

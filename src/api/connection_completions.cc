@@ -7,6 +7,10 @@
 #include "api/connection.h"
 #include "api/response.h"
 
+// With sanitizers GCC 12 sees aligned_alloc() within asio's operator new of a coroutine, and not the free() that goes
+// with it.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace shoal::api {
 
 // What the helper thread makes of a body.
@@ -111,9 +115,12 @@ void Connection::forget_key() {
   if (runs != context_->keyed.end() && runs->second == this) context_->keyed.erase(runs);
 }
 
-std::optional<ApiError> Connection::submit(Preparation& preparation, const Repeat& repeat,
+std::optional<ApiError> Connection::submit(const HttpRequest& http, Preparation& preparation, Repeat& repeat,
                                            coordinator::KeyedRequest& request, std::shared_ptr<Mailbox>& mailbox) {
+  ApiResult<Repeat> asked = parse_repeat(http.idempotency_key, http.last_event_id);
+  if (ApiError* error = std::get_if<ApiError>(&asked)) return std::move(*error);
   if (ApiError* error = std::get_if<ApiError>(&preparation.result)) return std::move(*error);
+  repeat = std::get<Repeat>(std::move(asked));
   if (repeat.after && !preparation.stream) {
     return ApiError{400, "Last-Event-ID needs stream to be true", "invalid_request_error", "Last-Event-ID",
                     "invalid_last_event_id"};
@@ -134,13 +141,6 @@ std::optional<ApiError> Connection::submit(Preparation& preparation, const Repea
 }
 
 asio::awaitable<bool> Connection::complete(HttpRequest request, RequestKind kind) {
-  const bool keep_alive = request.keep_alive;
-  const ApiResult<Repeat> asked = parse_repeat(request.idempotency_key, request.last_event_id);
-  if (const ApiError* error = std::get_if<ApiError>(&asked)) {
-    const bool told = co_await respond(to_response(*error), keep_alive);
-    co_return told;
-  }
-  const Repeat& repeat = std::get<Repeat>(asked);
   start_watching();
   gave_way_ = false;
   coordinator::CompletionService& service = context_->service;
@@ -163,10 +163,11 @@ asio::awaitable<bool> Connection::complete(HttpRequest request, RequestKind kind
   kept.id = context_->config.random();
   kept.created_unix_seconds = context_->clock.unix_seconds();
   std::shared_ptr<Mailbox> mailbox;
-  const std::optional<ApiError> refused = submit(*preparation, repeat, kept, mailbox);
+  Repeat repeat;
+  const std::optional<ApiError> refused = submit(request, *preparation, repeat, kept, mailbox);
   bool alive = false;
   if (refused) {
-    alive = co_await respond(to_response(*refused), keep_alive);
+    alive = co_await respond(to_response(*refused), request.keep_alive);
   } else {
     auto writer = std::make_unique<CompletionWriter>(kind, fmt::format("{:016x}", kept.id), kept.created_unix_seconds,
                                                      service.model_name(), preparation->include_usage);
