@@ -11,6 +11,9 @@ import processes
 from common import free_port
 from links import Link
 
+# What this machine's battery and heat are must not matter to a measurement.
+CARELESS = ["--battery-min", "0", "--temperature-max", "0", "--cpu-temperature-max", "0"]
+
 
 class Shoal:
     """Nodes cut their shards from the model's file. With `shape` (links.py) a Link stands before the coordinator and before
@@ -50,7 +53,7 @@ class Shoal:
             link, addresses = self._addresses(self.post("/shoal/v1/tokens", {"ttl_seconds": 600})["link"])
             self._spawn(f"node-{i + 1}", [
                 "join", link, "--name", f"node-{i + 1}", "--memory", self.memory, "--threads", str(self.threads),
-                "--model", self.model, *addresses, "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
+                "--model", self.model, *addresses, *CARELESS, "--state", os.path.join(self.directory.name, f"node-{i + 1}")])
         self._until(lambda: self.status()["state"] == "serving", 600)
         for link in self.links:
             link.reshape(self.shape)

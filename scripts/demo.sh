@@ -34,7 +34,7 @@ done
 for i in 1 2 3 4; do
   link=$("$shoal" token create --state "$state")
   "$shoal" join "$link" --name "phone-$i" --memory 1GiB --threads 1 --listen 127.0.0.1:0 --state "$work/phone-$i" \
-    2>"$work/phone-$i.log" &
+    --battery-min 0 --temperature-max 0 --cpu-temperature-max 0 2>"$work/phone-$i.log" &
   pids+=($!)
 done
 

@@ -135,17 +135,20 @@ Json telemetry_object(const coordinator::NodeTelemetry& telemetry) {
 }
 
 Json node_object(const coordinator::NodeStatus& node) {
-  return {{"id", node.id.hex()},
-          {"name", node.name},
-          {"state", to_string(node.state)},
-          {"memory_bytes_max", node.memory_bytes_max},
-          {"addresses", node.addresses},
-          {"layers", node.range ? range_object(*node.range) : Json()},
-          {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
-          {"paired_unix_seconds", node.paired_unix_seconds},
-          {"seen_unix_seconds", node.seen_unix_seconds},
-          {"paused", node.paused},
-          {"telemetry", node.telemetry ? telemetry_object(*node.telemetry) : Json()}};
+  return {
+      {"id", node.id.hex()},
+      {"name", node.name},
+      {"state", to_string(node.state)},
+      {"memory_bytes_max", node.memory_bytes_max},
+      {"addresses", node.addresses},
+      {"layers", node.range ? range_object(*node.range) : Json()},
+      {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
+      {"paired_unix_seconds", node.paired_unix_seconds},
+      {"seen_unix_seconds", node.seen_unix_seconds},
+      {"paused", node.paused},
+      {"care",
+       {{"share_permille", node.care.share_permille}, {"drained", node.care.drained()}, {"reason", node.care.reason}}},
+      {"telemetry", node.telemetry ? telemetry_object(*node.telemetry) : Json()}};
 }
 
 Json stage_object(const coordinator::StageStatus& stage) {

@@ -151,13 +151,16 @@ TEST_F(HttpServer, TellsTheStateOfTheShoal) {
     coordinator::ClusterStatus& status = service_.cluster;
     status.exactness = "exact: every stage proved it";
     status.exact = true;
-    status.nodes = {{.name = "p\xff",
-                     .state = coordinator::NodeState::kConnected,
-                     .addresses = {"10.0.0.2:7421"},
-                     .range = LayerRange{0, 11},
-                     .rtt_ms = 2.5,
-                     .telemetry = telemetry_of_a_phone()},
-                    {.name = "new"}};
+    status.nodes.resize(2);
+    auto& phone = status.nodes[0];
+    phone.name = "p\xff";
+    phone.state = coordinator::NodeState::kConnected;
+    phone.addresses = {"10.0.0.2:7421"};
+    phone.range = LayerRange{0, 11};
+    phone.rtt_ms = 2.5;
+    phone.care = {0, "battery 14 %, below its 20 %"};
+    phone.telemetry = telemetry_of_a_phone();
+    status.nodes[1].name = "new";
     status.plan = coordinator::PlanStatus{.epoch = {3},
                                           .stages = {{.node_name = "phone",
                                                       .range = {0, 11},
@@ -176,6 +179,10 @@ TEST_F(HttpServer, TellsTheStateOfTheShoal) {
   EXPECT_EQ(json["nodes"][0]["addresses"][0], "10.0.0.2:7421");
   expect_telemetry_of_a_phone(json["nodes"][0]["telemetry"]);
   EXPECT_TRUE(json["nodes"][1]["telemetry"].is_null());
+  const Json drained = {{"share_permille", 0}, {"drained", true}, {"reason", "battery 14 %, below its 20 %"}};
+  EXPECT_EQ(json["nodes"][0]["care"], drained);
+  EXPECT_EQ(json["nodes"][1]["care"]["share_permille"], 1000);
+  EXPECT_EQ(json["nodes"][1]["care"]["drained"], false);
   EXPECT_EQ(json["plan"]["epoch"], 3);
   EXPECT_EQ(json["plan"]["stages"][0]["link_to_next"], "relay");
   EXPECT_EQ(json["plan"]["stages"][0]["memory"]["total_bytes"], 7);

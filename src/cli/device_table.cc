@@ -160,11 +160,6 @@ std::string device_table(const json& nodes) {
   return rows.size() > 1 ? text_of(telling_columns(rows)) : "";
 }
 
-std::string node_state_text(const std::string& state, bool paused) {
-  if (!paused) return state;
-  return state == "connected" ? "paused" : state + ", paused";
-}
-
 StageTexts stage_texts(const json& status, std::size_t index) {
   const auto& stages = status.at("plan").at("stages");
   StageTexts texts{"-", "-", ""};

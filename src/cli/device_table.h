@@ -12,9 +12,6 @@ namespace shoal::cli {
 // With its header, each line beginning with two spaces; "" when there is nothing to tell.
 std::string device_table(const nlohmann::json& nodes);
 
-// "connected", "paused" (and connected), "away", "away, paused".
-std::string node_state_text(const std::string& state, bool paused);
-
 // For the table of stages, whose row this is: "12", "3.4 ms" and "0.3 ms"; "-" where it is not known.
 struct StageTexts {
   std::string queued;  // steps

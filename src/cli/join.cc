@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "cli/limits_options.h"
 #include "cli/stop_signals.h"
 #include "cli/verb.h"
 #include "node/device.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string listen = "0.0.0.0:0";
   std::string announce;
   std::string journal;
+  OwnerLimits limits;
   std::string device_scenario;
   bool until_stdin_closes = false;
 };
@@ -103,6 +105,7 @@ Status join(const Options& options) {
     SHOAL_ASSIGN_OR_RETURN(node_options.announce, net::Endpoint::parse(options.announce));
   }
   if (!options.model.empty()) node_options.model = options.model;
+  node_options.limits = options.limits;
 
   boost::asio::io_context io(1);
   SHOAL_ASSIGN_OR_RETURN(node_options.device, device_source(io, options));
@@ -148,6 +151,7 @@ void add_join(CLI::App& app, Context& context) {
       ->capture_default_str();
   verb->add_option("--announce", options->announce,
                    "ADDRESS:PORT that other nodes are told instead, where a port is forwarded to this device");
+  add_limits(*verb, options->limits);
   verb->add_option("--device-scenario", options->device_scenario,
                    "For tests: tell what this JSON file says of battery, heat and load, and nothing that is so");
   verb->add_flag("--until-stdin-closes", options->until_stdin_closes,

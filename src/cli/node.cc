@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/api_client.h"
-#include "cli/device_table.h"
+#include "cli/node_text.h"
 #include "cli/verb.h"
 
 namespace shoal::cli {
@@ -32,6 +32,9 @@ struct PairedNode {
   std::int64_t seen_unix_seconds = 0;
   bool paused = false;
   bool hosts = false;  // layers
+  json care;
+  std::string state_text;  // in one word
+  std::string care_text;
 };
 
 Result<std::vector<PairedNode>> paired_nodes(const json& status) {
@@ -39,7 +42,8 @@ Result<std::vector<PairedNode>> paired_nodes(const json& status) {
   try {
     for (const auto& node : status.at("nodes")) {
       nodes.push_back({node.at("id"), node.at("name"), node.at("state"), node.at("paired_unix_seconds"),
-                       node.at("seen_unix_seconds"), node.at("paused"), !node.at("layers").is_null()});
+                       node.at("seen_unix_seconds"), node.at("paused"), !node.at("layers").is_null(), node.at("care"),
+                       node_state_text(node), care_text(node)});
     }
   } catch (const json::exception& error) {  // another version's answer
     return Error{ErrorCode::kVersionMismatch,
@@ -71,7 +75,8 @@ Status list(const Options& options) {
                      {"state", node.state},
                      {"paired_unix_seconds", node.paired_unix_seconds},
                      {"seen_unix_seconds", node.seen_unix_seconds},
-                     {"paused", node.paused}});
+                     {"paused", node.paused},
+                     {"care", node.care}});
     }
     std::printf("%s\n", all.dump(2).c_str());
     return {};
@@ -80,8 +85,10 @@ Status list(const Options& options) {
   for (const auto& node : nodes) {
     const std::string seen = node.state == "connected" ? "now" : time_text(node.seen_unix_seconds);
     std::printf("%-20s %-9s %-12s %-17s %s\n", node.name.c_str(), node.id.substr(0, kIdPrefixMin).c_str(),
-                node_state_text(node.state, node.paused).c_str(), time_text(node.paired_unix_seconds).c_str(),
-                seen.c_str());
+                node.state_text.c_str(), time_text(node.paired_unix_seconds).c_str(), seen.c_str());
+  }
+  for (const auto& node : nodes) {
+    if (!node.care_text.empty()) std::printf("%s\n", node.care_text.c_str());
   }
   return {};
 }

@@ -71,7 +71,9 @@ Result<std::vector<ChildProcess>> start_nodes(const Options& options, coordinato
         ChildProcess child,
         ChildProcess::start(
             {program, "join", grant.link, "--state", (directory / name).string(), "--name", name, "--memory", memory,
-             "--threads", std::to_string(options.threads), "--listen", "127.0.0.1:0", "--until-stdin-closes"},
+             "--threads", std::to_string(options.threads), "--listen", "127.0.0.1:0", "--until-stdin-closes",
+             // Whoever runs it is there, and nothing could move away.
+             "--battery-min", "0", "--temperature-max", "0", "--cpu-temperature-max", "0"},
             directory / (name + ".log")));
     nodes.push_back(std::move(child));
   }

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "cli/api_client.h"
+#include "cli/limits_options.h"
 #include "cli/settings_options.h"
 #include "cli/stop_signals.h"
 #include "cli/verb.h"
@@ -32,6 +33,7 @@ struct Options {
   std::string api_key;
   std::string host_memory;
   std::uint32_t host_threads = 0;
+  OwnerLimits limits;
   std::uint32_t nodes = 1;
   std::uint32_t spares = 0;
   bool keep_plan = false;
@@ -61,6 +63,7 @@ Result<std::unique_ptr<node::Node>> host_node(boost::asio::io_context& io, const
   SHOAL_ASSIGN_OR_RETURN(node.memory_bytes_max, parse_size(options.host_memory));
   node.threads = options.host_threads;
   node.model = options.model;
+  node.limits = options.limits;
   node.device = std::make_shared<node::SystemDevice>(io, node::SystemDevice::Options::of_this_system());
   SHOAL_ASSIGN_OR_RETURN(auto grant, coordinator.create_token(std::chrono::minutes(1)));
   SHOAL_ASSIGN_OR_RETURN(net::JoinLink link, net::JoinLink::parse(grant.link));
@@ -180,6 +183,7 @@ void add_serve(CLI::App& app, Context& context) {
   verb->add_option("--host-threads", options->host_threads,
                    "Compute threads of that stage (default: one for each big core)")
       ->check(CLI::Range(1u, 256u));
+  add_limits(*verb->add_option_group("With --host-memory"), options->limits);
   verb->add_flag("--no-mdns", options->no_mdns, "Do not announce the coordinator on the LAN");
   verb->add_flag("--until-stdin-closes", options->until_stdin_closes,
                  "End when standard input ends (for scripts that start it)");

@@ -5,6 +5,7 @@
 
 #include "cli/api_client.h"
 #include "cli/device_table.h"
+#include "cli/node_text.h"
 #include "cli/verb.h"
 
 namespace shoal::cli {
@@ -64,11 +65,14 @@ void print_nodes(const json& nodes) {
     std::string rtt = node.contains("rtt_ms") && node["rtt_ms"].is_number()
                           ? fmt::format("{:.1f} ms", node["rtt_ms"].get<double>())
                           : "-";
-    const std::string state = node_state_text(node.value("state", ""), node.value("paused", false));
+    const std::string state = node_state_text(node);
     std::printf("  %-20s %-9s %-12s %-10s %-8s %s\n", node.value("name", "").c_str(),
                 node.value("id", "").substr(0, 8).c_str(), state.c_str(),
                 connected ? format_size(node.value("memory_bytes_max", std::uint64_t{0})).c_str() : "-", rtt.c_str(),
                 layers_text(node["layers"]).c_str());
+  }
+  for (const auto& node : nodes) {
+    if (const std::string care = care_text(node); !care.empty()) std::printf("  %s\n", care.c_str());
   }
 }
 
@@ -106,7 +110,8 @@ Status print_status(const json& status) {
   if (status["plan"].is_object()) {
     print_stages(status);
     std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
-    if (const auto move = status.value("move", ""); !move.empty()) std::printf("  being made ready: %s\n", move.c_str());
+    if (const auto move = status.value("move", ""); !move.empty())
+      std::printf("  being made ready: %s\n", move.c_str());
     if (const auto stays = status.value("why_not_moved", ""); !stays.empty()) std::printf("  %s\n", stays.c_str());
   }
   print_nodes(status["nodes"]);

@@ -165,6 +165,7 @@ void Cluster::on_control_frame(const NodeId& id, wire::Frame frame) {
     Member& member = members_.at(id);
     member.telemetry = std::move(*telemetry);
     member.telemetry_at = clock_.now();
+    if (handlers_.on_telemetry) handlers_.on_telemetry(id, *member.telemetry);
   } else if (const auto* wanted = std::get_if<wire::Relay>(&frame.message)) {
     relay(id, wanted->peer, std::move(frame.raw));
   } else if (const auto* probe = std::get_if<wire::LinkProbe>(&frame.message)) {

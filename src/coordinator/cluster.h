@@ -27,6 +27,7 @@ class Cluster {
     std::function<void(const NodeId&, wire::Frame)> on_frame;  // control frames that are not handled here
     net::ReadPiece read_piece;
     std::function<void(const NodeId&, const std::string& name, const std::string& address)> on_paired;  // may be none
+    std::function<void(const NodeId&, const Telemetry&)> on_telemetry;  // as above; it is kept here first
   };
   struct Member {
     KnownNode known;

@@ -95,6 +95,7 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
       story_(event_log_, clock),
       cluster_(transport, store, clock, options_.name,
                {[this](const NodeId& id, const wire::Hello& hello) {
+                  cares_[id].joined(hello.limits);
                   story_.connected(id, hello.name, hello.memory_bytes_max, cluster_.find(id)->link->remote_address());
                   kernels_.join(id, hello.kernel_family);
                 },
@@ -111,7 +112,8 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                 },
                 [this](const NodeId& id, const std::string& name, const std::string& address) {
                   story_.paired(id, name, address);
-                }}),
+                },
+                [this](const NodeId& id, const Telemetry& told) { on_telemetry(id, told); }}),
       link_bench_(io, clock, cluster_),
       kernels_(io, store, options_.limits.settings.exact, model::weight_types(model.manifest()),
                {[this](const NodeId& id) { cluster_.send(id, wire::ProbeKernels{kernels_.types()}); },
@@ -257,7 +259,8 @@ void Coordinator::join(const NodeId& node) {
   const auto* member = cluster_.find(node);
   if (member == nullptr || !member->hello) return;
   const wire::Hello& hello = *member->hello;
-  feed(sched::NodeJoined{{node, hello.name, hello.memory_bytes_max, hello.kernel_family}, member->known.paused});
+  feed(sched::NodeJoined{{node, hello.name, hello.memory_bytes_max, hello.kernel_family}, rests(node)});
+  tell_share(node);
 }
 
 std::string Coordinator::kernel_family(const NodeId& node) const {
@@ -409,7 +412,7 @@ Status Coordinator::pause_node(const NodeId& id, bool paused) {
   const bool changes = member != nullptr && member->known.paused != paused;
   SHOAL_RETURN_IF_ERROR(cluster_.set_paused(id, paused));
   if (changes) story_.paused(id, node_name(id), paused);
-  feed(sched::NodePaused{id, paused});
+  feed(sched::NodePaused{id, rests(id)});
   return {};
 }
 
@@ -419,6 +422,7 @@ Status Coordinator::revoke_node(const NodeId& id) {
   story_.revoked(id, revoked.ok());
   SHOAL_RETURN_IF_ERROR(revoked);
   held_.erase(id);
+  cares_.erase(id);
   if (std::any_of(plan_.stages.begin(), plan_.stages.end(), [&](const auto& stage) { return stage.node == id; }))
     withdraw_plan();
   return {};

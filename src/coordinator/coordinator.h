@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "coordinator/answer.h"
+#include "coordinator/care.h"
 #include "coordinator/cluster.h"
 #include "coordinator/completions.h"
 #include "coordinator/draft_source.h"
@@ -112,6 +113,13 @@ class Coordinator final : public CompletionService {
   void set_timer(std::optional<Time> at);
 
   void join(const NodeId& node);
+  void on_telemetry(const NodeId& node, const Telemetry& told);
+  // Of what the device could do, what it is to get; 0: nothing, it is drained.
+  void tell_share(const NodeId& node);
+  std::uint32_t share_permille(const NodeId& node) const;
+  bool rests(const NodeId& node) const;  // it is to host nothing: its owner paused it, or it is drained
+  std::string why_rests(const NodeId& node) const;
+  std::string why_not_moved(const sched::Snapshot& snapshot) const;
   void on_frame(const NodeId& node, wire::Frame frame);
   void on_stage_ready(const NodeId& node, const wire::StageReady& ready);
   void tell_failed(const NodeId& node, const wire::StepFailed& failed);
@@ -160,6 +168,7 @@ class Coordinator final : public CompletionService {
 
   sched::PlannedPlan plan_;
   std::map<StageId, StageRecord> stages_;
+  std::map<NodeId, Care> cares_;                    // of nodes that were connected since this process began
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
   struct Fetch {
     NodeId node;

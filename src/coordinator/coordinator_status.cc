@@ -80,6 +80,7 @@ ClusterStatus Coordinator::status() const {
     node.paired_unix_seconds = member.known.paired_unix_seconds;
     node.seen_unix_seconds = member.known.seen_unix_seconds;
     node.paused = member.known.paused;
+    if (const auto care = cares_.find(id); care != cares_.end()) node.care = care->second.verdict();
     node.telemetry = telemetry_status(member);
     if (member.link && member.hello) {
       node.state = NodeState::kConnected;
@@ -124,7 +125,7 @@ ClusterStatus Coordinator::status() const {
   status.sequences_restarted = snapshot.sequences_restarted;
   status.move = snapshot.move;
   status.moves = snapshot.moves;
-  status.why_not_moved = snapshot.why_not_moved;
+  status.why_not_moved = why_not_moved(snapshot);
   status.step_totals = step_totals_;
   status.tracing = tracer_.recording();
   status.relayed_bytes = cluster_.relayed_bytes();

@@ -24,6 +24,9 @@ enum class EventKind : std::uint8_t {
   kNodeConnected,
   kNodeLost,
   kNodeRevoked,
+  kNodeShare,      // it is to get less, or more again
+  kNodeDrained,    // by its battery, its heat or its owner's limits
+  kNodeBack,       // it is drained no more
   kPlanMade,       // layers go to other nodes
   kPlanRestarted,  // the same stages under a new epoch
   kPlanServing,
@@ -41,22 +44,16 @@ struct EventKindInfo {
   LogLevel level;         // of its line in the coordinator's log
 };
 // By kind.
-inline constexpr std::array<EventKindInfo, 16> kEventKinds = {{
-    {"coordinator_started", LogLevel::kInfo},
-    {"coordinator_stopped", LogLevel::kInfo},
-    {"node_paired", LogLevel::kInfo},
-    {"node_connected", LogLevel::kInfo},
-    {"node_lost", LogLevel::kInfo},
-    {"node_revoked", LogLevel::kInfo},
-    {"plan_made", LogLevel::kInfo},
-    {"plan_restarted", LogLevel::kInfo},
-    {"plan_serving", LogLevel::kInfo},
-    {"plan_none", LogLevel::kInfo},
-    {"stage_ready", LogLevel::kInfo},
-    {"stage_failed", LogLevel::kError},
-    {"step_failed", LogLevel::kWarning},
-    {"sequence_failed", LogLevel::kWarning},
-    {"node_paused", LogLevel::kInfo},
+inline constexpr std::array<EventKindInfo, 19> kEventKinds = {{
+    {"coordinator_started", LogLevel::kInfo}, {"coordinator_stopped", LogLevel::kInfo},
+    {"node_paired", LogLevel::kInfo},         {"node_connected", LogLevel::kInfo},
+    {"node_lost", LogLevel::kInfo},           {"node_revoked", LogLevel::kInfo},
+    {"node_share", LogLevel::kInfo},          {"node_drained", LogLevel::kInfo},
+    {"node_back", LogLevel::kInfo},           {"plan_made", LogLevel::kInfo},
+    {"plan_restarted", LogLevel::kInfo},      {"plan_serving", LogLevel::kInfo},
+    {"plan_none", LogLevel::kInfo},           {"stage_ready", LogLevel::kInfo},
+    {"stage_failed", LogLevel::kError},       {"step_failed", LogLevel::kWarning},
+    {"sequence_failed", LogLevel::kWarning},  {"node_paused", LogLevel::kInfo},
     {"node_resumed", LogLevel::kInfo},
 }};
 inline constexpr std::string_view to_string(EventKind kind) {

@@ -205,6 +205,14 @@ void EventStory::paused(const NodeId& node, const std::string& name, bool paused
   }
 }
 
+void EventStory::cared(const NodeId& node, const CareChange& change) {
+  const auto kind = change.step == CareStep::kDrained ? EventKind::kNodeDrained
+                    : change.step == CareStep::kBack  ? EventKind::kNodeBack
+                                                      : EventKind::kNodeShare;
+  nodes_[node].drained = change.step == CareStep::kDrained;
+  log_.add(make(kind, node, change.text));
+}
+
 // --- stages, steps, sequences ---
 
 void EventStory::stage_ready(StageId stage, std::optional<std::uint64_t> fetched_bytes) {
@@ -259,7 +267,8 @@ bool EventStory::concerns(const sched::Event& event, const std::vector<sched::Ac
 void EventStory::scheduled(const sched::Event& event, const std::vector<sched::Action>& actions,
                            const sched::Snapshot& snapshot) {
   if (const auto* joined = std::get_if<sched::NodeJoined>(&event)) {
-    nodes_[joined->profile.node].paused = joined->paused;
+    Known& known = nodes_[joined->profile.node];
+    known.paused = joined->paused && !known.drained;
     const std::string name = name_of(joined->profile.node);
     if (!joined->paused && std::find(joined_.begin(), joined_.end(), name) == joined_.end()) joined_.push_back(name);
   } else if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
@@ -286,7 +295,7 @@ void EventStory::tell_plan(const sched::PlannedPlan& plan, const sched::Event& e
                        stay == plan.stages.size() ? "" : "; all are loaded anew");
   } else {
     const Moves moved = moves(plan);
-    text = moved.text + reason(event, plan, moved.from);
+    text = moved.text + reason(event, plan, moved.from) + (plan.why.empty() ? "" : ", " + plan.why);
     if (!plan_.stages.empty()) {
       text += stay == 0 ? "; no stage stays"
                         : fmt::format("; {} of {} {}", stay, count_text(plan.stages.size(), "stage"),
@@ -323,15 +332,16 @@ EventStory::Moves EventStory::moves(const sched::PlannedPlan& plan) const {
   return moves;
 }
 
-// Nodes of the plan before that are paused and have no stage in this one.
-std::vector<std::string> EventStory::paused_out_of(const sched::PlannedPlan& plan) const {
+// "pixel-4 is paused", of the nodes of the plan before that are to rest and have no stage in this one.
+std::vector<std::string> EventStory::resting_out_of(const sched::PlannedPlan& plan) const {
   std::vector<std::string> names;
   for (const auto& before : plan_.stages) {
     const auto known = nodes_.find(before.node);
-    if (known == nodes_.end() || !known->second.paused || known->second.lost) continue;
+    if (known == nodes_.end() || known->second.lost) continue;
+    if (!known->second.paused && !known->second.drained) continue;
     const bool stays =
         std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& each) { return each.node == before.node; });
-    if (!stays) names.push_back(name_of(before.node));
+    if (!stays) names.push_back(name_of(before.node) + (known->second.paused ? " is paused" : " is drained"));
   }
   return names;
 }
@@ -347,8 +357,7 @@ std::string EventStory::reason(const sched::Event& event, const sched::PlannedPl
     return failed_ && !is_told(*failed_) ? fmt::format(", as {} could not load its layers", name_of(*failed_)) : "";
   }
   // Told always: it may be minutes since the pause.
-  if (const auto paused = paused_out_of(plan); !paused.empty())
-    return fmt::format(", as {} {} paused", list_text(paused), paused.size() == 1 ? "is" : "are");
+  if (const auto resting = resting_out_of(plan); !resting.empty()) return ", as " + list_text(resting);
   if (std::holds_alternative<sched::StepFailed>(event)) return ", as a step failed";
   if (std::holds_alternative<sched::StepDone>(event)) return ", as a later step overtook one";
   const bool timer = std::holds_alternative<sched::Timer>(event);

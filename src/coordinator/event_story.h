@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "coordinator/care.h"
 #include "coordinator/events.h"
 #include "sched/scheduler.h"
 
@@ -39,6 +40,7 @@ class EventStory {
   void revoked(const NodeId& node, bool done);
   // By its owner, who has changed it; before the scheduler hears of it.
   void paused(const NodeId& node, const std::string& name, bool paused);
+  void cared(const NodeId& node, const CareChange& change);
 
   // `fetched_bytes`: over links, from nodes and the coordinator; nullopt: the node does not tell. A stage that nobody
   // asked for is passed over.
@@ -59,7 +61,8 @@ class EventStory {
   struct Known {
     std::string name;
     std::optional<Time> lost;
-    bool paused = false;
+    bool paused = false;   // by its owner
+    bool drained = false;  // by its battery, its heat or its owner's limits
   };
   struct Loading {
     NodeId node;
@@ -76,7 +79,7 @@ class EventStory {
   std::string name_of(const NodeId& node) const;
   std::optional<LayerRange> range_of(const NodeId& node) const;
   std::string held_by(const NodeId& node) const;
-  std::vector<std::string> paused_out_of(const sched::PlannedPlan& plan) const;
+  std::vector<std::string> resting_out_of(const sched::PlannedPlan& plan) const;
   void tell_plan(const sched::PlannedPlan& plan, const sched::Event& event, const sched::Snapshot& snapshot);
   Moves moves(const sched::PlannedPlan& plan) const;
   std::string reason(const sched::Event& event, const sched::PlannedPlan& plan, const std::vector<NodeId>& told) const;

@@ -348,5 +348,31 @@ TEST(DurationText, IsShort) {
   EXPECT_EQ(duration_text(hours(51)), "2 d 3 h");
 }
 
+// Goal: a drain reads as a story too: why, who took over, and that it is over. How: a stage loaded ahead on a spare
+// that came after the plan.
+TEST_F(EventStoryTest, ADrain) {
+  come("pixel-4");
+  snapshot_.state = sched::PlanState::kServing;
+  schedule(sched::Timer{}, plan(1, {stage("pixel-4", 1, {0, 12})}, 1));
+  come("spare");
+  told();
+  story_->cared(node_id("pixel-4"), {CareStep::kLess, "gets less, 50 %: battery 25 %, near its 20 %"});
+  EXPECT_THAT(told(), ElementsAre("pixel-4: gets less, 50 %: battery 25 %, near its 20 %"));
+  EXPECT_EQ(newest_.kind, EventKind::kNodeShare);
+  story_->cared(node_id("pixel-4"), {CareStep::kDrained, "drained: battery 19 %, below its 20 %"});
+  EXPECT_THAT(told(), ElementsAre("pixel-4: drained: battery 19 %, below its 20 %"));
+  EXPECT_EQ(newest_.kind, EventKind::kNodeDrained);
+  schedule(sched::NodePaused{node_id("pixel-4")}, {sched::LoadStage{node_id("spare"), StageId{2}, {0, 12}}});
+  story_->stage_ready(StageId{2}, 0);
+  EXPECT_THAT(told(), ElementsAre("spare: stage ready after 0 ms (layers 0-11, 0 B fetched)"));
+  schedule(sched::StageReady{StageId{2}}, plan(2, {stage("spare", 2, {0, 12})}, 3));
+  EXPECT_THAT(told(), ElementsAre("plan 2: spare takes layers 0-11 from pixel-4; no stage stays"));
+  story_->cared(node_id("pixel-4"), {CareStep::kBack, "comes back: battery 40 %, charging"});
+  EXPECT_THAT(told(), ElementsAre("pixel-4: comes back: battery 40 %, charging"));
+  EXPECT_EQ(newest_.kind, EventKind::kNodeBack);
+  schedule(sched::NodePaused{node_id("spare")}, plan(3, {stage("a", 4, {0, 6}), stage("b", 5, {6, 12})}, 4));
+  EXPECT_THAT(told()[0], ::testing::HasSubstr(", as spare is to rest"));
+}
+
 }  // namespace
 }  // namespace shoal::coordinator

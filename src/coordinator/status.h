@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/stage_spec.h"
 #include "base/telemetry.h"
+#include "coordinator/care.h"
 
 namespace shoal::coordinator {
 
@@ -56,6 +57,7 @@ struct NodeStatus {
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;  // last message
   bool paused = false;                 // by its owner
+  CareVerdict care;                    // what may be asked of it by its battery, its heat and its owner's limits
   std::optional<NodeTelemetry> telemetry;
 };
 
@@ -127,7 +129,7 @@ struct ClusterStatus {
   std::uint64_t sequences_restarted = 0;  // under a new plan, from their tokens
   std::string move;                       // the plan that is being made ready while this one serves; "": none
   std::uint64_t moves = 0;                // plans that came that way
-  std::string why_not_moved;              // why a paused node hosts a stage still; "": none does
+  std::string why_not_moved;              // why a node that is paused or drained hosts a stage still; "": none does
   StepTotals step_totals;
   bool tracing = false;             // a trace is being recorded
   std::uint64_t relayed_bytes = 0;  // frames carried between nodes that reach each other through the coordinator only

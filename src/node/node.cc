@@ -235,6 +235,7 @@ void Node::on_control_link(std::shared_ptr<net::Link> link, const net::Endpoint&
   hello.data_port = dialled.port;
   hello.addresses = on_all ? net::local_addresses() : std::vector<std::string>{dialled.host};
   hello.kernel_family = engine::kernel_family();
+  hello.limits = options_.limits;
   control_->send(hello);
   // What works now is tried first next time.
   auto& endpoints = membership_->endpoints;

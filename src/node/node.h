@@ -40,6 +40,7 @@ struct NodeOptions {
   net::Endpoint listen{"0.0.0.0", 0};          // for data and fetch links of peers
   std::optional<net::Endpoint> announce;       // what peers dial instead (a port that is forwarded here)
   std::optional<std::filesystem::path> model;  // the whole model on this device: pieces are cut from it
+  OwnerLimits limits;                          // what the shoal may do with this device
   std::shared_ptr<DeviceSource> device;        // what telemetry tells of this device; none: all of that is unknown
 };
 

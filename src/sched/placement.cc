@@ -108,7 +108,7 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
   if (repair(may_keep, now, actions)) return;
   if (candidates.empty()) {
     return become_none({ErrorCode::kUnavailable,
-                        left_out == 0 ? std::string("all nodes are paused; resume one with `shoal node resume`")
+                        left_out == 0 ? std::string("all nodes are paused or drained: `shoal status` says why")
                                       : fmt::format("all nodes failed to load their layers; {}", last_failure_)},
                        now);
   }
@@ -116,7 +116,7 @@ void Placement::replan(bool may_keep, Time now, std::vector<Action>& actions) {
   if (!plan.ok()) {
     Error error = std::move(plan).error();
     if (left_out > 0) error.message += fmt::format(" ({} left out after failing to load: {})", left_out, last_failure_);
-    if (paused > 0) error.message += fmt::format(" ({} paused)", paused);
+    if (paused > 0) error.message += fmt::format(" ({} paused or drained)", paused);
     return become_none(std::move(error), now);
   }
   adopt(plan->stages, std::move(plan->explanation), may_keep, now, actions);
@@ -193,7 +193,7 @@ void Placement::become_none(Error why, Time now) {
 }
 
 void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string explanation, bool may_keep, Time now,
-                      std::vector<Action>& actions) {
+                      std::vector<Action>& actions, std::string why) {
   std::map<NodeId, LayerRange> wanted;
   for (const plan::PlannedStage& stage : stages) wanted[stage.node] = stage.range;
   std::vector<Action> drops;  // told after the plan, so that nodes know old steps as old before their stage is gone
@@ -223,7 +223,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
   if (!stages.empty()) family_ = nodes_.at(stages.front().node).profile.kernel_family;
   epoch_ = {epoch_.value + 1};
   changed_at_ = now;
-  plan_ = {epoch_, {}, std::move(explanation)};
+  plan_ = {epoch_, {}, std::move(explanation), std::move(why)};
   stages_loading_ = 0;
   std::vector<Action> loads;
   for (const plan::PlannedStage& stage : stages) {

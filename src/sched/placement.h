@@ -98,6 +98,7 @@ class Placement {
     std::vector<plan::PlannedStage> stages;
     std::string explanation;
     bool forced = false;  // away from paused nodes
+    std::string why = {};
   };
 
   bool works(const Node& node, Time now) const {
@@ -107,7 +108,7 @@ class Placement {
   bool in_plan(NodeId node) const;
   void replan(bool may_keep, Time now, std::vector<Action>& actions);
   void adopt(const std::vector<plan::PlannedStage>& stages, std::string explanation, bool may_keep, Time now,
-             std::vector<Action>& actions);
+             std::vector<Action>& actions, std::string why = {});
   plan::PlanRules rules() const;
   bool is_spare(const Node& node, std::uint64_t memory_bytes) const;
   std::vector<plan::NodeProfile> usable_nodes(Time now) const;

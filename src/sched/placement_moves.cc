@@ -95,7 +95,7 @@ void Placement::move(bool may_keep, Duration refill_time, Time now, std::vector<
   const Move ready = *std::move(move_);
   ++moves_;
   if (!ready.forced) put_off_moves(now);
-  adopt(ready.stages, ready.explanation, may_keep, now, actions);
+  adopt(ready.stages, ready.explanation, may_keep, now, actions, ready.why);
 }
 
 bool Placement::fits_beside(const plan::PlannedStage& stage) const {
@@ -215,7 +215,7 @@ Error Placement::no_room() const {
     if (!node.paused) continue;
     return {
         ErrorCode::kResourceExhausted,
-        fmt::format("{} is paused and serves on: no other node has {} for its layers {}-{}; add a node or resume it",
+        fmt::format("{} is to rest and serves on: no other node has {} for its layers {}-{}; add a node",
                     node.profile.label(), format_size(stage.memory_bytes), stage.range.first, stage.range.last - 1)};
   }
   return {ErrorCode::kResourceExhausted, {}};
@@ -259,7 +259,7 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
   const std::string why = measured ? fmt::format("{:.1f} times as quick as the plan before, where {} was slowest", gain,
                                                  nodes_.at(slowest_of(current, nodes)).profile.label())
                                    : "its nodes are less full than in the plan before";
-  return Move{plan->stages, plan->explanation + "; " + why, false};
+  return Move{plan->stages, plan->explanation + "; " + why, false, why};
 }
 
 }  // namespace shoal::sched

@@ -322,7 +322,7 @@ TEST_F(RefillTest, APausedNodeServesOnWhereNobodyElseCan) {
   h_->on(Harness::joined(1, 10)).on(Harness::joined(2, 10)).fire().load_all().clear();
   h_->on(NodePaused{Harness::node(1)});
   EXPECT_EQ(h_->snapshot().state, PlanState::kServing);
-  EXPECT_THAT(h_->snapshot().why_not_moved, ::testing::HasSubstr("n1 is paused and serves on"));
+  EXPECT_THAT(h_->snapshot().why_not_moved, ::testing::HasSubstr("n1 is to rest and serves on"));
   h_->on(Harness::arrived(1, 3, 2)).run();
   EXPECT_THAT(h_->tokens(1), SizeIs(2));
   h_->on(Harness::joined(3, 10)).load_all();

@@ -218,6 +218,7 @@ struct PlannedPlan {
   Epoch epoch;
   std::vector<Stage> stages;
   std::string explanation;
+  std::string why;  // of a plan that was not needed at once; else ""
 };
 struct PublishPlan {
   PlannedPlan plan;
@@ -295,7 +296,7 @@ struct Snapshot {
   std::string why_none;              // why there is no plan, in one line ("" when there is one)
   std::string move;                  // the plan that is being made ready, and why; "": none
   std::uint64_t moves = 0;           // plans that were made ready while another served, since the start
-  std::string why_not_moved;         // why a node that is paused hosts a stage still; "": none does, or not for long
+  std::string why_not_moved;         // why a node that is to rest hosts a stage still; "": none does, or not for long
   std::uint32_t sequences_live = 0;  // admitted to the pipeline
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;

@@ -51,6 +51,13 @@ void check(const Hello& m, Check& check) {
   check.text("software", m.software, kNameBytesMax);
   check.text("kernel_family", m.kernel_family, kTextBytesMax);
   check.addresses("addresses", m.addresses);
+  check.at_most("battery_min_percent", m.limits.battery_min_percent, kBatteryMinPercentMost);
+  const auto temperature = [&](std::string_view field, std::uint32_t celsius) {
+    check.that(is_temperature_limit(celsius), field,
+               fmt::format("{}, not 0 or {} to {}", celsius, kTemperatureMaxCelsiusLeast, kTemperatureMaxCelsiusMost));
+  };
+  temperature("temperature_max_celsius", m.limits.temperature_max_celsius);
+  temperature("cpu_temperature_max_celsius", m.limits.cpu_temperature_max_celsius);
 }
 
 void check(const Welcome& m, Check& check) {

@@ -234,6 +234,10 @@ void to_proto(const Hello& from, pb::Hello& to) {
   to.set_data_port(from.data_port);
   addresses_to(from.addresses, to.mutable_addresses());
   to.set_kernel_family(text_to(from.kernel_family));
+  to.set_battery_min_percent(from.limits.battery_min_percent);
+  to.set_temperature_max_celsius(from.limits.temperature_max_celsius);
+  to.set_cpu_temperature_max_celsius(from.limits.cpu_temperature_max_celsius);
+  to.set_only_while_charging(from.limits.only_while_charging);
 }
 void from_proto(const pb::Hello& from, Hello& to, Check& check) {
   to.name = from.name();
@@ -243,6 +247,8 @@ void from_proto(const pb::Hello& from, Hello& to, Check& check) {
   to.data_port = port_from(from.data_port(), "data_port", check);
   to.addresses = addresses_from(from.addresses());
   to.kernel_family = from.kernel_family();
+  to.limits = {from.battery_min_percent(), from.temperature_max_celsius(), from.cpu_temperature_max_celsius(),
+               from.only_while_charging()};
 }
 
 void to_proto(const Welcome& from, pb::Welcome& to) {

@@ -220,6 +220,17 @@ TEST(Frame, BrokenPromisesAreRefusedByName) {
   welcome.set_telemetry_interval_ms(kTelemetryIntervalMsMax + 1);
   EXPECT_REFUSED(Welcome, welcome, "telemetry_interval_ms");
 
+  v1::Hello limits;
+  limits.set_battery_min_percent(kBatteryMinPercentMost + 1);
+  EXPECT_REFUSED(Hello, limits, "Hello.battery_min_percent: 91, at most 90");
+  limits.set_battery_min_percent(0);
+  EXPECT_TRUE(decoded<Hello>(limits).ok()) << "0 is no limit";
+  limits.set_temperature_max_celsius(kTemperatureMaxCelsiusLeast - 1);
+  EXPECT_REFUSED(Hello, limits, "Hello.temperature_max_celsius: 29, not 0 or 30 to 110");
+  limits.set_temperature_max_celsius(0);
+  limits.set_cpu_temperature_max_celsius(UINT32_MAX);
+  EXPECT_REFUSED(Hello, limits, "Hello.cpu_temperature_max_celsius");
+
   v1::Telemetry telemetry;
   for (std::size_t i = 0; i <= kPlanStagesMax; ++i) telemetry.add_stages();
   EXPECT_REFUSED(Telemetry, telemetry, "Telemetry.stages: 1025, at most 1024");

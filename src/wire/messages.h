@@ -14,12 +14,13 @@
 
 #include "base/activations.h"
 #include "base/ids.h"
+#include "base/owner_limits.h"
 #include "base/stage_spec.h"
 #include "base/telemetry.h"
 
 namespace shoal::wire {
 
-inline constexpr std::uint16_t kProtocolVersion = 4;
+inline constexpr std::uint16_t kProtocolVersion = 5;
 
 inline constexpr std::size_t kNameBytesMax = 64;
 inline constexpr std::size_t kTextBytesMax = 1024;  // error messages, reasons
@@ -61,6 +62,7 @@ struct Hello {
   std::uint16_t data_port = 0;
   std::vector<std::string> addresses;  // where peers on the LAN may reach data_port
   std::string kernel_family;
+  OwnerLimits limits;  // in the ranges of base/owner_limits.h
   bool operator==(const Hello&) const = default;
 };
 struct Welcome {

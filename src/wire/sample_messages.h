@@ -90,7 +90,15 @@ class SampleMessages {
   void fill(JoinAccepted& m) { m = {text(kNameBytesMax)}; }
   void fill(Reject& m) { m = {code(), text(kTextBytesMax)}; }
   void fill(Hello& m) {
-    m = {text(kNameBytesMax), text(kNameBytesMax), u64(), u32(), u16(), addresses(), text(kTextBytesMax)};
+    m = {text(kNameBytesMax), text(kNameBytesMax), u64(), u32(), u16(), addresses(), text(kTextBytesMax), limits()};
+  }
+  std::uint32_t temperature_limit() {
+    const auto span = kTemperatureMaxCelsiusMost - kTemperatureMaxCelsiusLeast + 1;
+    return coin() ? 0 : kTemperatureMaxCelsiusLeast + static_cast<std::uint32_t>(below(span));
+  }
+  OwnerLimits limits() {
+    const auto percent = static_cast<std::uint32_t>(below(kBatteryMinPercentMost + 1));
+    return {percent, temperature_limit(), temperature_limit(), coin()};
   }
   void fill(Welcome& m) { m = {1 + static_cast<std::uint32_t>(below(kTelemetryIntervalMsMax)), text(kNameBytesMax)}; }
   void fill(DataHello& m) { m = {{u64()}}; }

@@ -29,7 +29,7 @@ class WithAPhoneAndAPlainNode(ShoalTestCase):
         scenario = self.temporary_directory() / "phone.json"
         scenario.write_text(json.dumps([{"at_s": 0, **WELL}, {"at_s": TURN_S, **ILL, "skin_millicelsius": None}]))
         shoal = self.start(model(), nodes=0, nodes_min=2)
-        shoal.add_node("--device-scenario", scenario, name="phone")
+        shoal.add_node("--device-scenario", scenario, "--battery-min", 0, name="phone")  # it is to serve on
         shoal.add_node(name="plain")
         return shoal
 

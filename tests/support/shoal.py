@@ -347,8 +347,11 @@ class Shoal:
 
     def _start_node(self, name, link, memory, listen, arguments):
         state = self.directory / name
+        # What this machine's battery and heat are must not matter to a test.
+        limits = [] if "--device-scenario" in arguments else [
+            argument for limit in ("battery-min", "temperature-max", "cpu-temperature-max") for argument in (f"--{limit}", "0")]
         return Node(name, state, ["join", *link, "--name", name, "--memory", memory or self.memory, "--threads", "1",
-                                  "--listen", listen, "--state", state, *arguments], self.directory / f"{name}.log",
+                                  "--listen", listen, "--state", state, *limits, *arguments], self.directory / f"{name}.log",
                     self.launcher)
 
     # --- the API ---
