@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 JOBS ?= $(shell nproc)
 CTEST = ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
-.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-full bench-spine chaos tools clean help
+.PHONY: all demo demo-model demo-model-eval test unit e2e asan tsan fuzz lint format bench bench-full bench-spine chaos sim-faults tools clean help
 
 all: setup llama ## build build/release/bin/shoal
 	@cmake --preset $(PRESET) >/dev/null
@@ -58,6 +58,9 @@ bench-spine: ## what a shoal costs in itself: hops, memory, idling, exactness, k
 
 chaos: ## faults of every kind, with real processes: hours; writes bench/results/chaos.md and docs/reliability.md
 	@scripts/bench.sh chaos --publish
+
+sim-faults: ## faults of every kind, simulated: ten minutes of each seed of SEEDS=1:2001 (the last not included); ARGS for shoal-sim
+	@SEEDS=$(SEEDS) scripts/sim_faults.sh $(ARGS)
 
 clean: ## remove build/
 	@rm -rf build

@@ -366,12 +366,15 @@ TEST_F(EventStoryTest, ADrain) {
   story_->stage_ready(StageId{2}, 0);
   EXPECT_THAT(told(), ElementsAre("spare: stage ready after 0 ms (layers 0-11, 0 B fetched)"));
   schedule(sched::StageReady{StageId{2}}, plan(2, {stage("spare", 2, {0, 12})}, 3));
-  EXPECT_THAT(told(), ElementsAre("plan 2: spare takes layers 0-11 from pixel-4; no stage stays"));
+  EXPECT_THAT(told(),
+              ElementsAre("plan 2: spare takes layers 0-11 from pixel-4, as pixel-4 is drained; no stage stays"));
   story_->cared(node_id("pixel-4"), {CareStep::kBack, "comes back: battery 40 %, charging"});
   EXPECT_THAT(told(), ElementsAre("pixel-4: comes back: battery 40 %, charging"));
   EXPECT_EQ(newest_.kind, EventKind::kNodeBack);
+  story_->cared(node_id("spare"), {CareStep::kDrained, "drained: battery 19 %, below its 20 %"});
+  told();
   schedule(sched::NodePaused{node_id("spare")}, plan(3, {stage("a", 4, {0, 6}), stage("b", 5, {6, 12})}, 4));
-  EXPECT_THAT(told()[0], ::testing::HasSubstr(", as spare is to rest"));
+  EXPECT_THAT(told()[0], ::testing::HasSubstr(", as spare is drained"));
 }
 
 }  // namespace

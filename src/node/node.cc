@@ -254,6 +254,9 @@ void Node::on_control_closed(const Error& error) {
   telemetry_timer_.cancel();
   prober_.cancel();
   stages_.drop_all();
+  // What its neighbours sent for that plan must not reach the next one: a coordinator that was started again counts
+  // epochs, stages and steps from 1.
+  close_links_of_strangers();
   log_info("control link lost: {}", error.message);
   // The word of the coordinator itself: its key was checked.
   if (error.code == ErrorCode::kUnauthenticated) return on_revoked(error);

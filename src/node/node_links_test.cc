@@ -176,6 +176,25 @@ TEST_F(NodeLinksTest, LinksOfANodeThatThePlanNamesNoMoreAreClosed) {
   EXPECT_TRUE(fatal_.empty());
 }
 
+// Goal: a step of a coordinator that is gone never waits for an epoch of the next one. Found by the simulation (seeds
+// 352, 374 of its faults form): a step that a neighbour had sent was computed under the next coordinator's plan.
+TEST_F(NodeLinksTest, DataLinksEndWithTheControlLink) {
+  start();
+  const auto port = std::get<wire::Hello>(opened(1)).data_port;
+  control().send(wire::Welcome{500, "home"});
+  const wire::PlanStage first = stage_of(neighbour_.identity().id(), {0, 1}), second = stage_of(node_->id(), {1, 2});
+  control().send(wire::Plan{Epoch{1}, {first, second}});
+  std::unique_ptr<Heard> link;
+  ASSERT_TRUE(run_until([&] {  // until the plan has reached the node it closes
+    link = dial(port);
+    return !link->messages.empty();
+  }));
+  EXPECT_TRUE(link->link->is_open());
+  control().close();
+  EXPECT_TRUE(run_until([&] { return link->closed.has_value(); }));
+  opened(2);
+}
+
 TEST_F(NodeLinksTest, ARevokedNodeGivesUp) {
   start();
   ASSERT_TRUE(std::holds_alternative<wire::Hello>(opened(1)));

@@ -81,7 +81,7 @@ class Pipeline {
   bool refilling(Epoch epoch, StepId step) const { return epoch == epoch_ && refill_.under_way(step); }
   // A step of them is back; `missing`: the journal had not all of its rows.
   void refilled(StepId step, bool missing, Sequences& sequences, Time now);
-  Refill::Leaving leaving() const { return refill_.leaving(); }
+  Refill::Leaving leaving() const { return refill_.leaving(); }  // as if they were live
   std::size_t sequences_refilling() const { return refill_.sequences(); }
   std::uint64_t sequences_resumed() const { return sequences_resumed_; }
   std::uint64_t sequences_restarted() const { return sequences_restarted_; }

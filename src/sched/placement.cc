@@ -20,7 +20,7 @@ bool Placement::in_plan(NodeId node) const {
 void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions) {
   const NodeId id = event.profile.node;
   if (nodes_.contains(id)) lose(id, may_keep, now, actions);
-  nodes_[id] = {event.profile, 0, Time{}, event.paused, 1, {}};
+  nodes_[id] = {event.profile, 0, Time{}, event.paused, 1, 0, Time{}, {}};
   fetch_due_ = moves_due_ = true;
   if (state_ != PlanState::kNone) return look_for_move(now + limits_.plan_settle);
   if (!settle_at_) settle_latest_ = now + limits_.plan_settle * kSettleMax;
@@ -60,7 +60,9 @@ void Placement::serve_if_ready() {
   if (stages_loading_ > 0) return;
   state_ = PlanState::kServing;
   served_once_ = fetch_due_ = moves_due_ = true;
-  for (const PlannedPlan::Stage& stage : plan_.stages) nodes_.at(stage.node).failures = 0;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    nodes_.at(stage.node).failures = nodes_.at(stage.node).beside_failures = 0;
+  }
 }
 
 void Placement::failed(const StageFailed& event, bool may_keep, Time now, std::vector<Action>& actions) {

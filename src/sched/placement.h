@@ -79,6 +79,8 @@ class Placement {
     Time usable_at;              // left out until then
     bool paused = false;
     double share = 1;
+    std::uint32_t beside_failures = 0;  // of moves, while it serves; since it joined or a plan came to serve
+    Time beside_at;                     // nothing is loaded beside what it hosts until then
     std::set<LayerRange> unfetchable;
   };
   struct Fetch {
@@ -121,7 +123,7 @@ class Placement {
   NodeId slowest_of(const std::vector<plan::PlannedStage>& stages, const std::vector<plan::NodeProfile>& nodes) const;
   std::optional<Move> quicker(Duration refill_time, Time now);
   bool can_go_on(const Move& move, Time now) const;
-  bool can_begin(const std::vector<plan::PlannedStage>& stages) const;
+  bool can_begin(const std::vector<plan::PlannedStage>& stages, Time now) const;
   bool stays(const plan::PlannedStage& stage) const;  // its node hosts that range already
   bool fits_beside(const plan::PlannedStage& stage) const;
   bool is_ready(const plan::PlannedStage& stage) const;

@@ -129,10 +129,13 @@ bool Placement::can_go_on(const Move& move, Time now) const {
   });
 }
 
-// false: some node could not get a shard that it would need first.
-bool Placement::can_begin(const std::vector<plan::PlannedStage>& stages) const {
-  return std::none_of(stages.begin(), stages.end(), [this](const plan::PlannedStage& stage) {
-    return nodes_.at(stage.node).unfetchable.contains(stage.range) && !stays(stage) && !fits_beside(stage);
+// false: some node could not get a shard that it would need first, or has failed to load beside what it hosts.
+bool Placement::can_begin(const std::vector<plan::PlannedStage>& stages, Time now) const {
+  return std::all_of(stages.begin(), stages.end(), [&](const plan::PlannedStage& stage) {
+    const Node& node = nodes_.at(stage.node);
+    if (stays(stage)) return true;
+    if (!fits_beside(stage)) return !node.unfetchable.contains(stage.range);
+    return node.beside_failures < limits_.stage_tries_max && now >= node.beside_at;
   });
 }
 
@@ -167,10 +170,8 @@ void Placement::fail_beside(NodeId id, const std::string& message, Time now, std
   beside_.erase(id);
   Node& node = nodes_.at(id);
   last_failure_ = node.profile.label() + ": " + message;
-  if (!in_plan(id)) {
-    ++node.failures;
-    node.usable_at = now + limits_.stage_retry_after;
-  }
+  ++(in_plan(id) ? node.beside_failures : node.failures);
+  (in_plan(id) ? node.beside_at : node.usable_at) = now + limits_.stage_retry_after;
   give_up_move(now, actions);
   moves_due_ = !in_plan(id);  // another spare node may do
   look_for_move(now + limits_.stage_retry_after);
@@ -185,7 +186,7 @@ std::optional<Placement::Move> Placement::away_from_paused(Time now) {
   if (!any) return std::nullopt;
   if (auto same = same_cut_without_paused(now)) return same;
   auto plan = plan::make_plan(model_, usable_nodes(now), rules());
-  if (plan.ok() && can_begin(plan->stages)) return Move{plan->stages, std::move(plan->explanation), true};
+  if (plan.ok() && can_begin(plan->stages, now)) return Move{plan->stages, std::move(plan->explanation), true};
   why_not_moved_ = no_room().message;
   return std::nullopt;
 }
@@ -238,7 +239,7 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
   }
   std::vector<plan::NodeProfile> nodes = usable_nodes(now);
   auto plan = plan::make_plan(model_, nodes, rules());
-  if (!plan.ok() || !can_begin(plan->stages)) return std::nullopt;
+  if (!plan.ok() || !can_begin(plan->stages, now)) return std::nullopt;
   std::vector<plan::PlannedStage> current;
   for (const PlannedPlan::Stage& stage : plan_.stages) {
     current.push_back({stage.node, stage.range, stage.memory_bytes});

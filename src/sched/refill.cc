@@ -18,7 +18,8 @@ void Refill::open(const PlannedPlan& plan, const std::set<StageId>& filled, cons
   if (runs_.empty()) return;
   for (const auto& [arrival, sequence] : live) {
     if (!sequence->refilling) continue;
-    sequences_[sequence->id] = {sequence, sequence->request, sequence->done, 0, runs_.size(), 0, false};
+    sequences_[sequence->id] = {sequence, sequence->request, sequence->done, sequence->cells_reserved, runs_.size(), 0,
+                                false};
     for (Run& run : runs_) run.waiting.emplace_back(sequence->id, 0);
   }
 }
@@ -27,7 +28,6 @@ void Refill::close() {
   runs_.clear();
   sequences_.clear();
   under_way_.clear();
-  leaving_ = {};
 }
 
 void Refill::forget_waiting(SequenceId id) {
@@ -39,14 +39,19 @@ bool Refill::remove(const Sequence& sequence) {
   if (found == sequences_.end()) return true;
   forget_waiting(sequence.id);
   found->second.sequence = nullptr;
-  if (found->second.in_flight > 0) {
-    found->second.cells = sequence.kv_rows;
-    ++leaving_.sequences;
-    leaving_.cells += sequence.kv_rows;
-    return false;
-  }
+  if (found->second.in_flight > 0) return false;
   sequences_.erase(found);
   return true;
+}
+
+Refill::Leaving Refill::leaving() const {
+  Leaving leaving;
+  for (const auto& [id, entry] : sequences_) {
+    if (entry.sequence != nullptr) continue;
+    ++leaving.sequences;
+    leaving.cells += entry.cells;
+  }
+  return leaving;
 }
 
 Action Refill::chunk(const Run& run, const Entry& entry, SequenceId id, std::uint32_t first, std::uint32_t count,
@@ -100,10 +105,6 @@ std::optional<Refill::Change> Refill::back(StepId step, bool missing, Time now) 
                       : entry.missing           ? kStartsAgain
                                                 : kRefilled,
                       chunk.id, entry.request};
-  if (entry.sequence == nullptr) {
-    --leaving_.sequences;
-    leaving_.cells -= entry.cells;
-  }
   sequences_.erase(chunk.id);
   return change;
 }

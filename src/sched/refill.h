@@ -33,13 +33,6 @@ class Refill {
   // The sequence ends. true: its KV may be freed now; else the step is told after which it may.
   bool remove(const Sequence& sequence);
 
-  // Sequences that have ended and may not be freed yet, and the cells of the KV that they hold.
-  struct Leaving {
-    std::size_t sequences = 0;
-    std::uint64_t cells = 0;
-  };
-  Leaving leaving() const { return leaving_; }
-
   // The next chunk, of at most `rows_max` rows, as step `step`; nullopt: none is due, or enough are under way.
   std::optional<Action> next(StepId step, std::uint32_t rows_max, Time now);
 
@@ -54,6 +47,13 @@ class Refill {
   // A step under way has come back, or (`missing`) the journal had not all of its rows. nullopt: more of its sequence
   // is to come.
   std::optional<Change> back(StepId step, bool missing, Time now);
+
+  // Sequences that have ended and of which something is under way: their KV is not free yet.
+  struct Leaving {
+    std::size_t sequences = 0;
+    std::uint64_t cells = 0;
+  };
+  Leaving leaving() const;
 
   bool idle() const { return sequences_.empty(); }
   std::size_t sequences() const { return sequences_.size(); }
@@ -74,7 +74,7 @@ class Refill {
     const Sequence* sequence = nullptr;  // nullptr: it has ended
     std::uint64_t request = 0;
     std::uint32_t rows = 0;
-    std::uint32_t cells = 0;    // of the KV, when it has ended
+    std::uint32_t cells = 0;    // it has reserved
     std::size_t runs = 0;       // that have not all of its rows
     std::size_t in_flight = 0;  // chunks
     bool missing = false;
@@ -95,7 +95,6 @@ class Refill {
   std::vector<Run> runs_;
   std::map<SequenceId, Entry> sequences_;
   std::map<StepId, Chunk> under_way_;
-  Leaving leaving_;
   Time last_back_;
 };
 

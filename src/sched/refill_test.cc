@@ -181,6 +181,26 @@ TEST_F(RefillTest, WhoIsCancelledIsFreedWhenItsRowsAreThere) {
   EXPECT_THAT(steps(false)[0].rows, IsEmpty());
 }
 
+// Goal: the KV of one that is cancelled meanwhile is not given away before it is free. Found by the simulation
+// (seeds 50, 426 of its faults form): a stage had no room for the next sequence.
+TEST_F(RefillTest, WhoIsCancelledHoldsItsPlaceUntilItIsFreed) {
+  Limits limits;
+  limits.settings.sequences_max = 1;
+  limits.keep_plan = true;
+  h_ = std::make_unique<Harness>(2, limits);
+  h_->serve(2).on(Harness::joined(3)).clear();
+  answer(5, 1);
+  lose({1});
+  h_->load_all();
+  const Replay replay = h_->all<Replay>().at(0);
+  h_->on(SequenceCancelled{1}).on(Harness::arrived(2, 3, 1));
+  EXPECT_THAT(steps(false), IsEmpty());
+  done(replay);
+  ASSERT_THAT(steps(false), SizeIs(1));
+  EXPECT_THAT(steps(false)[0].frees, ElementsAre(id_));
+  EXPECT_THAT(steps(false)[0].rows, SizeIs(3));
+}
+
 TEST_F(RefillTest, NewRequestsDoNotWaitForIt) {
   serve(2, 1);
   answer(5, 1);
@@ -225,27 +245,6 @@ TEST_F(RefillTest, KvStaysAfterABrokenLinkAndNotAfterAFailedStage) {
     EXPECT_EQ(sent[0].rows[0].position, link_broke ? under_way.rows[0].position : 0u);
     EXPECT_THAT(sent[0].frees, SizeIs(link_broke ? 0 : 1));
   }
-}
-
-// Goal: who has ended while its rows are on their way to the new stage holds its place in the KV until they are there.
-TEST_F(RefillTest, AnEndedSequenceHoldsItsPlaceUntilItIsFreed) {
-  Limits limits;
-  limits.settings.sequences_max = 1;
-  limits.keep_plan = true;
-  h_ = std::make_unique<Harness>(2, limits);
-  h_->serve(2).on(Harness::joined(3));
-  answer(5, 3);
-  lose({1});
-  h_->load_all();
-  const auto replays = h_->all<Replay>();
-  ASSERT_THAT(replays, SizeIs(1));
-  h_->on(SequenceCancelled{1}).on(Harness::arrived(2, 3, 4));
-  EXPECT_THAT(steps(false), IsEmpty()) << "there is room for one only";
-  done(replays[0]);
-  ASSERT_THAT(steps(false), SizeIs(1));
-  EXPECT_THAT(steps(false)[0].frees, ElementsAre(id_));
-  h_->run();
-  EXPECT_THAT(h_->tokens(2), SizeIs(4));
 }
 
 // --- spare nodes ---

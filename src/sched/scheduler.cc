@@ -265,8 +265,8 @@ std::optional<Beginning> Scheduler::State::beginning_of(const Sequence& sequence
 // there is no room; nothing was freed.
 bool Scheduler::State::make_room(const Sequence& sequence, const Kept* taken_over, const Kept* spared) {
   const Refill::Leaving leaving = pipeline.leaving();
-  std::size_t others = leaving.sequences + kept.size() - (taken_over ? 1 : 0);
-  std::uint64_t cells = leaving.cells + kept.cells() - (taken_over ? taken_over->rows : 0);
+  std::size_t others = kept.size() + leaving.sequences - (taken_over ? 1 : 0);
+  std::uint64_t cells = kept.cells() + leaving.cells - (taken_over ? taken_over->rows : 0);
   std::vector<SequenceId> in_the_way;
   for (auto next = kept.all().rbegin(); next != kept.all().rend(); ++next) {
     if (sequences.fits(sequence, others, cells)) break;

@@ -11,8 +11,17 @@ void Checker::violation(std::string what) {
 }
 
 void Checker::event(const Event& event) {
+  is_timer_ = std::holds_alternative<Timer>(event);
+  arrives_ = 0;
+  breaks_a_step_ = step_back_ = refill_back_ = false;
+  take(event);
+  if (healed_) pace_.event(event, breaks_a_step_);
+}
+
+void Checker::take(const Event& event) {
   if (const auto* arrived = std::get_if<SequenceArrived>(&event)) {
     if (arrived->request == 0 || requests_.contains(arrived->request)) return;
+    arrives_ = arrived->request;
     Request& request = requests_[arrived->request];
     const std::size_t context = std::min(limits_.settings.context_tokens_max, limits_.settings.kv_tokens_total);
     request.prompt = arrived->prompt;
@@ -28,10 +37,20 @@ void Checker::event(const Event& event) {
   } else if (const auto* done = std::get_if<StepDone>(&event)) {
     const auto found = in_flight_.find(done->step);
     // Of a plan that is lost already it confirms nothing.
+    if (done->epoch == epoch_ && refills_.erase(done->step) > 0) refill_back_ = true;
     if (done->epoch != epoch_ || found == in_flight_.end() || after_.state == PlanState::kNone) return;
-    if (found != in_flight_.begin()) return;  // an older one is lost: the epoch is over
-    for (SequenceId id : found->second) resident_.erase(id);
+    if (found != in_flight_.begin()) return blame(in_flight_.begin()->first);  // it is lost: the epoch is over
+    for (SequenceId id : found->second.frees) resident_.erase(id);
     in_flight_.erase(found);
+    step_back_ = true;
+  } else if (const auto* refused = std::get_if<StepFailed>(&event)) {
+    if (refused->epoch != epoch_ || after_.state != PlanState::kServing) return;
+    const bool missing = refills_.contains(refused->step) && refused->code == ErrorCode::kNotFound;
+    if (missing) {
+      refill_back_ = refills_.erase(refused->step) > 0;
+      return;
+    }
+    blame(refused->step);
   } else if (const auto* fetched = std::get_if<ShardFetched>(&event)) {
     if (fetching_ == fetched->stage) fetching_.reset();
   } else if (const auto* failed = std::get_if<StageFailed>(&event)) {
@@ -52,8 +71,9 @@ void Checker::event(const Event& event) {
 }
 
 void Checker::actions(const std::vector<Action>& actions, const Snapshot& after, std::size_t nodes, Time now) {
-  after_ = after;
   now_ = now;
+  check_causes(actions, after);
+  after_ = after;
   const std::size_t bound = 8 + 4 * nodes + 4 * (limits_.settings.sequences_max + limits_.waiting_sequences_max);
   if (actions.size() > bound) violation(fmt::format("{} actions for one event", actions.size()));
   for (const Action& action : actions) std::visit([&](const auto& known) { check(known); }, action);
@@ -85,6 +105,7 @@ void Checker::check(const PublishPlan& action) {
   kv_.clear();
   refilled_.clear();
   in_flight_.clear();
+  refills_.clear();
   cells_ = 0;
   for (auto& [id, request] : requests_) request.sequence = {};
 }
@@ -110,6 +131,7 @@ void Checker::check(const Replay& action) {
   if (action.epoch != epoch_) violation("a replay of another epoch");
   if (action.step <= last_step_) violation("step ids do not grow");
   last_step_ = action.step;
+  await_refill(action.step, action.request);
   check_refill(action.ends_at, action.sequence, action.request, action.first, action.count);
 }
 
@@ -171,11 +193,14 @@ void Checker::check(const SendStep& action) {
         violation("a wrong token for new stages");
       if (each.logits != 0) violation("a step for new stages wants logits");
     }
+    await_refill(action.step, row.request);
     return check_refill(action.ends_at, row.sequence, row.request, row.position,
                         static_cast<std::uint32_t>(action.rows.size()));
   }
   check_frees(action);
-  in_flight_[action.step] = action.frees;
+  if (in_flight_.empty()) waits_since_ = now_;
+  in_flight_[action.step].frees = action.frees;
+  for (const Row& row : action.rows) in_flight_[action.step].requests.insert(row.request);
   if (in_flight_.size() > stages_ + 1) violation(fmt::format("{} steps in flight", in_flight_.size()));
   if (action.rows.size() > limits_.rows_per_step_max) violation("too many rows in a step");
   if (action.rows.empty() && action.frees.empty()) violation("an empty step");
@@ -315,18 +340,32 @@ void Checker::check_row(const Row& row, StepId step) {
   if (kv->second.awaited.size() > stages_ + 1) violation("rows of a sequence want logits in too many steps");
 }
 
+// Also one of an older epoch that goes on in this one, and has had no step in it yet: stages that are new have its
+// rows.
+const Checker::InKv* Checker::source_of(const Fork& fork) const {
+  if (const auto found = kv_.find(fork.from); found != kv_.end()) return &found->second;
+  const auto found = before_.find(fork.from);
+  if (found == before_.end() || !may_stay(fork.from)) return nullptr;
+  if (const auto refilled = refilled_.find(fork.from); refilled != refilled_.end()) {
+    for (const auto& [stage, rows] : refilled->second) {
+      if (rows < fork.length) return nullptr;
+    }
+  }
+  return &found->second;
+}
+
 void Checker::check_forks(const SendStep& action) {
   for (const Fork& fork : action.forks) {
     if (!limits_.prefix_cache) violation("a fork without a prefix cache");
     if (action.forks.size() > kForksPerStepMax) violation("too many forks in a step");
-    const auto from = kv_.find(fork.from);
-    if (from == kv_.end() || fork.length == 0 || fork.length > from->second.tokens.size()) {
+    const InKv* from = source_of(fork);
+    if (from == nullptr || fork.length == 0 || fork.length > from->tokens.size()) {
       violation(fmt::format("a fork of {} rows of sequence {}, which are not there", fork.length, fork.from.value));
       continue;
     }
     if (!used_.insert(fork.sequence).second)
       violation(fmt::format("sequence id {} is used twice", fork.sequence.value));
-    const auto& tokens = from->second.tokens;
+    const auto& tokens = from->tokens;
     kv_[fork.sequence] = {0, {tokens.begin(), tokens.begin() + fork.length}, fork.length, {}};
     resident_.insert(fork.sequence);
     cells_ += fork.length;
@@ -367,9 +406,11 @@ void Checker::check(const Emit& action) {
   const auto found = requests_.find(action.request);
   if (found == requests_.end()) return violation("an emit for an unknown request");
   Request& request = found->second;
+  if (action.kind != EmitKind::kEnd || action.reason != FinishReason::kCancelled) got_on_ = now_;
   if (request.ended) return violation(fmt::format("request {} goes on after its end", action.request));
   if (action.kind != EmitKind::kToken) return check_end(request, action);
   ++tokens_;
+  request.blamed = 0;
   if (request.emitted >= request.expected.tokens.size() || request.expected.tokens[request.emitted] != action.token) {
     violation(fmt::format("request {}: token {} differs from the answer alone", action.request, request.emitted));
   }
@@ -396,6 +437,10 @@ void Checker::check_end(Request& request, const Emit& action) {
     ++answers_;
     return;
   }
+  check_error(request, action);
+}
+
+void Checker::check_error(const Request& request, const Emit& action) {
   ++errors_;
   const ErrorCode code = action.error.code;
   if (!request.valid) {
@@ -405,7 +450,14 @@ void Checker::check_end(Request& request, const Emit& action) {
   const bool crowded = code == ErrorCode::kResourceExhausted && request.emitted == 0 &&
                        after_.sequences_waiting == limits_.waiting_sequences_max;
   const bool no_plan = after_.state == PlanState::kNone && code == ErrorCode::kUnavailable;
-  if (!crowded && !no_plan && !step_errors_allowed_) {
+  const bool blamed = request.blamed >= limits_.step_failures_max;
+  errors_no_plan_ += no_plan;
+  errors_of_steps_ += blamed && !no_plan;
+  if (healed_ && request.arrived >= *healed_ && !crowded) {
+    violation(fmt::format("request {} came when the shoal must have healed, and has an error: {}", action.request,
+                          action.error.message));
+  }
+  if (!crowded && !no_plan && !blamed && !step_errors_allowed_) {
     violation(fmt::format("request {}: {} ({})", action.request, to_string(code), action.error.message));
   }
 }

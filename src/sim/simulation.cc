@@ -16,6 +16,17 @@ std::string Report::text() const {
       std::chrono::duration<double>(simulated).count(), log_hash);
 }
 
+std::string Report::faults_text() const {
+  std::string kinds;
+  for (const auto& [name, count] : faults) kinds += fmt::format("{}{} {}", kinds.empty() ? "" : ", ", name, count);
+  return fmt::format(
+      "faults: {}; errors: {} of {} without a plan, {} of failed steps, {} interrupted; {} given up; {} data links "
+      "broken, {} steps relayed; in a minute at most {} plans and {} loads of a node; at rest after {:.1f} s",
+      kinds, errors_no_plan, errors, errors_of_steps, requests_interrupted, requests_given_up, links_broken,
+      steps_relayed, epochs_in_a_minute_max, loads_in_a_minute_max,
+      std::chrono::duration<double>(healed_after).count());
+}
+
 Report run(const Options& options) {
   return World(options).run();
 }

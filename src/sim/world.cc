@@ -5,7 +5,18 @@
 namespace shoal::sim {
 
 using namespace sched;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+namespace {
+
+// The faults form: ten minutes, of which the last are quiet, so that it is seen that the shoal heals. What is not over
+// after twenty counts as never ending.
+constexpr Duration kFaultsUntil = seconds(500);
+constexpr Duration kTwentyMinutes = seconds(1200);
+constexpr Duration kWatchInterval = seconds(5);
+
+}  // namespace
 
 World::World(const Options& options)
     : options_(options),
@@ -14,8 +25,12 @@ World::World(const Options& options)
                                      : static_cast<std::uint32_t>(chance(50) ? between(1, 4) : 32000)),
       limits_(draw_limits()),
       model_(draw_model()),
-      scheduler_(model_, limits_),
-      checker_(model_.layer_count, limits_, vocabulary_) {
+      faults_until_(options.faults_until > Duration::zero() ? options.faults_until
+                    : options.all_faults                    ? kFaultsUntil
+                                                            : seconds(40)),
+      scheduler_(std::in_place, model_, limits_),
+      checker_(model_.layer_count, limits_, vocabulary_),
+      network_(queue_, random_, [this](LinkId link, std::size_t end) { link_closed(link, end); }) {
   link_delay_ = Duration(between(100, 8000));
   link_jitter_ = Duration(between(0, 6000));
   right_drafts_percent_ = between(0, 100);
@@ -23,6 +38,7 @@ World::World(const Options& options)
 }
 
 void World::send(std::size_t from, std::size_t to, std::function<void()> deliver) {
+  if (options_.all_faults) return send_by_link(from, to, std::move(deliver));
   if (!alive(from) || !alive(to)) return;
   if (from == kCoordinator && phones_[to - 1].joined_life != life_of(to)) return;  // by a link that is dead already
   Time& free = link_free_[{from, to}];
@@ -34,17 +50,22 @@ void World::send(std::size_t from, std::size_t to, std::function<void()> deliver
 
 Report World::run() {
   draw_phones();
-  draw_users();
+  network_.set_up(phones_.size() + 1, link_delay_, link_jitter_);
+  options_.all_faults ? draw_users_of_ten_minutes() : draw_users();
   draw_faults();
-  const Time end(options_.healed_by);
+  const Time end(options_.all_faults ? kTwentyMinutes : options_.healed_by);
+  if (options_.all_faults) watch();
   while (queue_.now() < end && checker_.violations().empty()) {
     // What the last plan left is dropped a while after it came.
     const bool idle = users_done_ && checker_.requests_open() == 0 && queue_.now() > published_ + seconds(1);
-    if (idle && scheduler_.snapshot().steps_in_flight == 0 && scheduler_.snapshot().state == PlanState::kServing) break;
+    if (idle) {
+      const Snapshot snapshot = scheduler_->snapshot();
+      if (snapshot.steps_in_flight == 0 && snapshot.state == PlanState::kServing) break;
+    }
     queue_.step(end);
   }
   if (checker_.violations().empty()) {
-    checker_.all_done(scheduler_.snapshot());
+    checker_.all_done(scheduler_->snapshot());
     for (const Phone& phone : phones_) {
       for (const auto& [id, stage] : phone.stages) {
         if (stage.fake.sequences() > checker_.sequences_kept()) {
@@ -58,17 +79,44 @@ Report World::run() {
   report_.tokens = checker_.tokens();
   report_.requests = checker_.requests();
   report_.answers = checker_.answers();
-  report_.drafts_sent = scheduler_.snapshot().drafts_sent;
-  report_.drafts_accepted = scheduler_.snapshot().drafts_accepted;
-  report_.model_drafts_sent = scheduler_.snapshot().model_drafts_sent;
-  report_.model_drafts_accepted = scheduler_.snapshot().model_drafts_accepted;
-  report_.cached_tokens = scheduler_.snapshot().cached_tokens;
-  report_.moves = scheduler_.snapshot().moves;
-  report_.sequences_resumed = scheduler_.snapshot().sequences_resumed;
-  report_.sequences_restarted = scheduler_.snapshot().sequences_restarted;
+  keep_counts();
   report_.errors = checker_.errors();
+  report_.errors_no_plan = checker_.errors_no_plan();
+  report_.errors_of_steps = checker_.errors_of_steps();
+  report_.requests_interrupted = checker_.interrupted();
+  report_.loads_in_a_minute_max = checker_.loads_in_a_minute_max();
+  report_.epochs_in_a_minute_max = checker_.epochs_in_a_minute_max();
+  report_.healed_after = std::max(Duration::zero(), checker_.last_change().time_since_epoch() - faults_until_);
   report_.simulated = queue_.now().time_since_epoch();
   return report_;
+}
+
+// What a scheduler has counted, before it ends.
+void World::keep_counts() {
+  const Snapshot snapshot = scheduler_->snapshot();
+  report_.drafts_sent += snapshot.drafts_sent;
+  report_.drafts_accepted += snapshot.drafts_accepted;
+  report_.model_drafts_sent += snapshot.model_drafts_sent;
+  report_.model_drafts_accepted += snapshot.model_drafts_accepted;
+  report_.cached_tokens += snapshot.cached_tokens;
+  report_.moves += snapshot.moves;
+  report_.sequences_resumed += snapshot.sequences_resumed;
+  report_.sequences_restarted += snapshot.sequences_restarted;
+}
+
+// By when the shoal must be well again, once the faults have stopped: silence shows that a link is dead (3 s); a phone
+// dials the coordinator again (10 s, and 1.5 s for an attempt in vain); planning waits for more phones (10 times
+// plan_settle); a stage fails to load and is tried again, twice (a load takes 2 s); what was lost on the way is missed
+// after step_wait_max, and once more after the stages were loaded anew.
+Duration World::heal_max() const {
+  return milliseconds(3000 + 10000 + 1500) + 10 * limits_.plan_settle + 3 * (seconds(2) + limits_.stage_retry_after) +
+         2 * limits_.step_wait_max;
+}
+
+// Requests are made to get on even where nothing happens any more that would show that they do not.
+void World::watch() {
+  checker_.watch(queue_.now());
+  queue_.after(kWatchInterval, [this] { watch(); });
 }
 
 }  // namespace shoal::sim

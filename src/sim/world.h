@@ -1,11 +1,15 @@
 // The world of one run: the scene that the seed gives, the coordinator's side, the phones, and the messages between.
 //
 // World owns everything; what happens is a function in the EventQueue. Drawn (world_scene.cc) before the clock starts;
-// then the scheduler's actions (world_coordinator.cc) and what the phones do with them (world_phones.cc).
+// then the scheduler's actions (world_coordinator.cc) and what the phones do with them (world_phones.cc). The faults
+// form adds links that break as real ones do (world_links.cc, network.h) and faults of every kind (faults.h,
+// world_faults.cc).
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -14,6 +18,8 @@
 #include "base/random.h"
 #include "sim/checker.h"
 #include "sim/event_queue.h"
+#include "sim/faults.h"
+#include "sim/network.h"
 #include "sim/phone.h"
 #include "sim/simulation.h"
 
@@ -26,6 +32,30 @@ class World {
   explicit World(const Options& options);
   Report run();
 
+  // What the table of faults names.
+  void begin_kill(const Fault& fault);
+  void begin_power_loss(const Fault& fault);
+  void begin_phone(const Fault& fault);
+  void begin_stop(const Fault& fault);
+  void end_stop(const Fault& fault);
+  void begin_doze(const Fault& fault);
+  void end_doze(const Fault& fault);
+  void begin_cut(const Fault& fault);
+  void end_cut(const Fault& fault);
+  void begin_reset(const Fault& fault);
+  void begin_delay(const Fault& fault);
+  void end_delay(const Fault& fault);
+  void begin_slowness(const Fault& fault);
+  void end_slowness(const Fault& fault);
+  void begin_out_of_memory(const Fault& fault);
+  void end_out_of_memory(const Fault& fault);
+  void begin_repetitions(const Fault& fault);
+  void end_repetitions(const Fault& fault);
+  void begin_pause(const Fault& fault);
+  void end_pause(const Fault& fault);
+  void begin_restart(const Fault& fault);
+  void end_restart(const Fault& fault);
+
  private:
   // The scene, drawn from the seed.
   std::uint64_t between(std::uint64_t least, std::uint64_t most) { return least + random_.below(most - least + 1); }
@@ -33,9 +63,23 @@ class World {
   sched::Limits draw_limits();
   plan::ModelShape draw_model();
   void draw_phones();
+  void make_memory_scarce();
   std::vector<Token> draw_prompt(const std::vector<sched::SequenceArrived>& earlier);
+  sched::SequenceArrived draw_request(std::uint64_t request, std::vector<sched::SequenceArrived>& earlier);
   void draw_users();
+  void draw_users_of_ten_minutes();
   void draw_faults();
+  void draw_all_faults();
+  void draw_fault(const FaultKind& kind, Duration at);
+  template <typename What>
+  void each_direction(const Fault& fault, What what);
+
+  // Users.
+  void ask(const sched::SequenceArrived& request);
+  void give_up(std::uint64_t request);
+  void watch();
+  Duration heal_max() const;
+  void keep_counts();
 
   // Coordinator.
   void tell(const sched::Event& event);
@@ -48,7 +92,7 @@ class World {
   void act(const sched::AskDrafts& action);
   void act(const sched::Emit& action);
   void act(const sched::SetTimer& action);
-  void step_came_back(const FakeStep& step);
+  void step_came_back(const FakeStep& step, bool repeats);
 
   // Phones.
   void start(std::size_t phone);
@@ -58,10 +102,30 @@ class World {
   void arrive(std::size_t phone, FakeStep step);
   void compute(std::size_t phone, std::size_t place, StageId stage, FakeStep step);
   void see_plan(std::size_t phone, const sched::PlannedPlan& plan);
+  void later(std::size_t phone, Duration wait, std::function<void()> what);
+  void hear(std::size_t phone, sched::Event event);
+  std::uint64_t stage_bytes(LayerRange range) const;
+
+  // Links of the faults form.
+  void dial_coordinator(std::size_t phone);
+  void dial_later(std::size_t phone);
+  void hear_hello(std::size_t phone, LinkId link);
+  void link_closed(LinkId link, std::size_t end);
+  void lose_coordinator(std::size_t phone);
+  void drop_data_link(DataLink& next, std::size_t phone);
+  void link_to_next(std::size_t phone);
+  void dial_next(std::size_t phone);
+  void dial_next_again(std::size_t phone);
+  void settle_data_link(std::size_t phone, DataLink::Way way);
+  void lose_data_link(std::size_t phone);
+  void send_data(std::size_t phone, std::size_t to, std::function<void()> deliver);
+  void send_by_link(std::size_t from, std::size_t to, std::function<void()> deliver);
 
   // A message from one end point to another: FIFO, and lost if either end dies or is dead.
   void send(std::size_t from, std::size_t to, std::function<void()> deliver);
-  std::uint64_t life_of(std::size_t end) const { return end == kCoordinator ? 1 : phones_[end - 1].life; }
+  std::uint64_t life_of(std::size_t end) const {
+    return end == kCoordinator ? coordinator_life_ : phones_[end - 1].life;
+  }
   bool alive(std::size_t end) const { return end == kCoordinator || phones_[end - 1].alive; }
   std::size_t phone_of(NodeId node) const { return by_id_.at(node); }
 
@@ -82,7 +146,8 @@ class World {
   const std::uint32_t vocabulary_;
   const sched::Limits limits_;
   const plan::ModelShape model_;
-  sched::Scheduler scheduler_;
+  const Duration faults_until_;
+  std::optional<sched::Scheduler> scheduler_;
   Checker checker_;
   std::vector<Phone> phones_;
   std::map<NodeId, std::size_t> by_id_;
@@ -92,6 +157,14 @@ class World {
   std::uint64_t timer_ = 0;  // the newest one
   Epoch epoch_;              // the newest published
   Time published_;           // when
+  Network network_;
+  std::set<std::size_t> in_plan_;  // phones that the newest plan names
+  Epoch refused_epoch_;            // some stage was out of memory in it
+  std::uint64_t coordinator_life_ = 1;
+  int coordinator_downs_ = 0;  // restarts that are not over
+  std::uint64_t requests_ = 0;
+  std::map<std::uint64_t, sched::SequenceArrived> asked_;
+  std::vector<std::uint64_t> ask_again_;
   std::uint64_t stage_steps_ = 0;
   std::uint64_t lose_steps_ = 0;  // of those about to be sent on
   bool users_done_ = false;

@@ -8,16 +8,18 @@ using namespace sched;
 using std::chrono::milliseconds;
 
 void World::tell(const Event& event) {
+  if (coordinator_downs_ > 0) return;
   ++report_.events;
   note(1, event.index());
   checker_.event(event);
-  std::vector<Action> actions = scheduler_.on(event, queue_.now());
+  std::vector<Action> actions = scheduler_->on(event, queue_.now());
+  if (options_.tamper_actions) options_.tamper_actions(event, actions);
   if (options_.tamper) {
     for (Action& action : actions) {
       if (auto* step = std::get_if<SendStep>(&action)) options_.tamper(*step);
     }
   }
-  checker_.actions(actions, scheduler_.snapshot(), phones_.size(), queue_.now());
+  checker_.actions(actions, scheduler_->snapshot(), phones_.size(), queue_.now());
   for (const Action& action : actions) std::visit([this](const auto& known) { act(known); }, action);
 }
 
@@ -27,6 +29,8 @@ void World::act(const PublishPlan& action) {
   published_ = queue_.now();
   note(2, action.plan.epoch.value, action.plan.stages.size());
   say("epoch {}: {}", action.plan.epoch.value, action.plan.explanation);
+  in_plan_.clear();
+  for (const PlannedPlan::Stage& stage : action.plan.stages) in_plan_.insert(phone_of(stage.node));
   for (const PlannedPlan::Stage& stage : action.plan.stages) {
     const std::size_t phone = phone_of(stage.node);
     report_.stages_kept += phones_[phone].stages.contains(stage.stage);
@@ -52,17 +56,12 @@ void World::act(const FetchShard& action) {
   const std::size_t phone = phone_of(action.node);
   say("{} is to keep the shard of {}", phones_[phone].profile.name, action.range.text());
   send(kCoordinator, phone + 1, [this, phone, action] {
-    queue_.after(milliseconds(between(50, 2000)), [this, phone, action, life = phones_[phone].life] {
-      if (phones_[phone].life != life) return;
-      const bool fails = chance(5);
-      report_.shards_fetched += !fails;
-      send(phone + 1, kCoordinator, [this, action, fails] {
-        if (fails) {
-          tell(StageFailed{action.stage, ErrorCode::kResourceExhausted, "the flash is full"});
-        } else {
-          tell(ShardFetched{action.stage});
-        }
-      });
+    later(phone, milliseconds(between(50, 2000)), [this, phone, action] {
+      if (chance(5)) {
+        return hear(phone, StageFailed{action.stage, ErrorCode::kResourceExhausted, "the flash is full"});
+      }
+      ++report_.shards_fetched;
+      hear(phone, ShardFetched{action.stage});
     });
   });
 }
@@ -72,8 +71,8 @@ void World::act(const SendStep& action) {
   note(5, action.step.value, action.rows.size());
   say("step {} of epoch {}: {} rows, {} frees", action.step.value, action.epoch.value, action.rows.size(),
       action.frees.size());
-  FakeStep step{action.epoch, action.step,  action.ends_at, {},
-                action.rows,  action.frees, action.forks,   action.truncations};
+  FakeStep step{action.epoch, action.step,  action.ends_at,     {},          action.rows,
+                action.frees, action.forks, action.truncations, action.stage};
   for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
   const std::size_t phone = phone_of(action.node);
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
@@ -90,20 +89,21 @@ void World::act(const Replay& action) {
     Phone& phone = phones_[index];
     const auto place = phone.place_in_plan();
     if (action.epoch != phone.plan.epoch || !place) return;
-    const auto& journal = phone.stages.at(action.stage).journal;
+    const auto stage = phone.stages.find(action.stage);
+    if (stage == phone.stages.end()) return;
+    const auto& journal = stage->second.journal;
     const auto found = journal.find(action.sequence);
     if (found == journal.end() || found->second.size() < action.first + action.count) {
       ++report_.replays_missing;
-      send(index + 1, kCoordinator, [this, action] {
-        tell(StepFailed{action.epoch, action.step, ErrorCode::kNotFound, "not in the journal"});
-      });
-      return;
+      return hear(index, StepFailed{action.epoch, action.step, ErrorCode::kNotFound, "not in the journal"});
     }
-    FakeStep step{action.epoch, action.step, action.ends_at, {}, {}, {}, {}, {}};
+    FakeStep step{action.epoch, action.step, action.ends_at, {}, {}, {}, {}, {}, {}};
     if (action.first == 0) step.frees = {action.sequence};
     for (std::uint32_t i = action.first; i < action.first + action.count; ++i) {
       step.rows.push_back({action.sequence, i, found->second[i]});
     }
+    phone.last_sent = step.step;
+    step.to = phone.plan.stages.at(*place + 1).stage;
     const std::size_t next = phone_of(phone.plan.stages.at(*place + 1).node);
     send(index + 1, next + 1, [this, next, step = std::move(step)] { arrive(next, step); });
   });
@@ -124,7 +124,9 @@ void World::act(const AskDrafts& action) {
     drafted.texts.push_back(std::move(answer));
   }
   const Duration took = drafted.took;
-  queue_.after(took, [this, drafted = std::move(drafted)] { tell(drafted); });
+  queue_.after(took, [this, drafted = std::move(drafted), life = coordinator_life_] {
+    if (life == coordinator_life_) tell(drafted);
+  });
 }
 
 void World::act(const Emit& action) {
@@ -141,8 +143,8 @@ void World::act(const SetTimer& action) {
   });
 }
 
-void World::step_came_back(const FakeStep& step) {
-  const bool twice = chance(2);  // what comes again changes nothing
+void World::step_came_back(const FakeStep& step, bool repeats) {
+  const bool twice = chance(repeats ? 50 : 2);  // what comes again changes nothing
   for (int times = twice ? 2 : 1; times > 0; --times) {
     tell(StepDone{step.epoch, step.step, {}, {}, {}, step.computed});
     const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t kLoadFailuresMax = 2;  // a phone may fail so often: one try fewer than the scheduler's patience
 constexpr std::size_t kEarlyStepsMax = 64;
+constexpr std::uint64_t kRefusalsPercent = 30;  // of the steps, where memory is lacking
 
 }  // namespace
 
@@ -20,6 +21,12 @@ void World::start(std::size_t index) {
   phone.alive = true;
   ++phone.life;
   note(7, index);
+  if (options_.all_faults) {
+    phone.retry_pause = milliseconds(200);
+    phone.load_failures = 0;
+    network_.begin(index + 1);
+    return dial_coordinator(index);
+  }
   send(index + 1, kCoordinator, [this, index] {
     say("{} joins", phones_[index].profile.name);
     phones_[index].joined = true;
@@ -35,9 +42,16 @@ void World::kill(std::size_t index, bool noticed) {
   phone.alive = false;
   const std::uint64_t life = ++phone.life;  // stays until it starts again
   phone.forget();
-  ++report_.nodes_lost;
   note(8, index);
   say("{} dies", phone.profile.name);
+  if (options_.all_faults) {
+    phone.next = {};
+    phone.accepted.clear();
+    phone.control = 0;
+    phone.last_sent = {};
+    return network_.end(index + 1, !noticed);
+  }
+  ++report_.nodes_lost;
   queue_.after(noticed ? milliseconds(between(1, 200)) : milliseconds(1500), [this, index, life] {
     if (phones_[index].life != life || !std::exchange(phones_[index].joined, false)) return;
     say("{} is lost", phones_[index].profile.name);
@@ -56,33 +70,43 @@ void World::load(std::size_t index, const LoadStage& action) {
   Phone& phone = phones_[index];
   phone.stages.erase(action.stage);
   phone.stages.emplace(action.stage, Phone::Stage{FakeStage(action.range, limits_.settings), false, {}});
-  const bool fails = options_.faults && queue_.now() < Time(options_.faults_until) &&
-                     phone.load_failures < kLoadFailuresMax && chance(5);
+  std::uint64_t held = 0;
+  for (const auto& [id, stage] : phone.stages) held += stage_bytes(stage.fake.range());
+  if (held > phone.memory_bytes) {
+    checker_.violation(
+        fmt::format("{} holds {} bytes of stages, and has {}", phone.profile.name, held, phone.memory_bytes));
+  }
+  const bool may_fail = options_.faults && queue_.now() < Time(faults_until_) && phone.load_failures < kLoadFailuresMax;
+  const bool fails = may_fail && (options_.all_faults ? phone.out_of_memory && chance(50) : chance(5));
   phone.load_failures += fails;
-  queue_.after(milliseconds(between(50, 2000)), [this, index, stage = action.stage, fails, life = phone.life] {
-    Phone& later = phones_[index];
-    const auto found = later.stages.find(stage);
-    if (later.life != life || found == later.stages.end()) return;
+  later(index, milliseconds(between(50, 2000)), [this, index, id = action.stage, fails] {
+    Phone& loading = phones_[index];
+    const auto found = loading.stages.find(id);
+    if (found == loading.stages.end()) return;
     found->second.ready = !fails;
-    if (fails) {
-      ++report_.stages_failed;
-      later.stages.erase(found);
-    }
-    send(index + 1, kCoordinator, [this, index, stage, fails] {
-      say("{}: stage {} {}", phones_[index].profile.name, stage.value, fails ? "failed" : "is ready");
-      if (fails) {
-        tell(StageFailed{stage, ErrorCode::kCorrupt, "shard is corrupt"});
-      } else {
-        tell(StageReady{stage});
-      }
-    });
+    say("{}: stage {} {}", loading.profile.name, id.value, fails ? "failed" : "is ready");
+    if (!fails) return hear(index, StageReady{id});
+    ++report_.stages_failed;
+    loading.stages.erase(found);
+    const ErrorCode code = options_.all_faults ? ErrorCode::kResourceExhausted : ErrorCode::kCorrupt;
+    hear(index, StageFailed{id, code, "the stage cannot be loaded"});
   });
+}
+
+std::uint64_t World::stage_bytes(LayerRange range) const {
+  std::uint64_t bytes = model_.every_stage_bytes + (range.first == 0 ? model_.first_stage_bytes : 0) +
+                        (range.last == model_.layer_count ? model_.last_stage_bytes : 0);
+  for (std::uint32_t i = range.first; i < range.last; ++i) {
+    bytes += model_.layer_weight_bytes[i] + (model_.layer_kv_bytes.empty() ? 0 : model_.layer_kv_bytes[i]);
+  }
+  return bytes;
 }
 
 void World::see_plan(std::size_t index, const PlannedPlan& plan) {
   Phone& phone = phones_[index];
   if (plan.epoch <= phone.plan.epoch) return;
   phone.plan = plan;
+  if (options_.all_faults) link_to_next(index);
   for (FakeStep& step : std::exchange(phone.early, {})) arrive(index, std::move(step));
 }
 
@@ -94,15 +118,19 @@ void World::arrive(std::size_t index, FakeStep step) {
   }
   const auto place = phone.place_in_plan();
   if (step.epoch < phone.plan.epoch || !place) return;
+  if (options_.all_faults) {  // as node/stage_table.cc drops what is stale
+    const auto stage = phone.stages.find(step.to);
+    if (stage == phone.stages.end() || !stage->second.ready) return;
+  }
   const std::uint32_t layers = phone.plan.stages[*place].range.count();
   const Duration cost = phone.per_step + phone.per_row_layer * static_cast<std::int64_t>(layers * step.rows.size());
-  phone.busy_until = std::max(phone.busy_until, queue_.now()) + cost;
-  step.computed.push_back({phone.plan.stages[*place].stage, cost});
+  phone.busy_until = std::max(phone.busy_until, queue_.now()) + cost * phone.slowness;
+  step.computed.push_back({phone.plan.stages[*place].stage, cost * phone.slowness});
   // What is in the queue when a new plan comes is computed still, but goes nowhere.
-  queue_.at(phone.busy_until, [this, index, place = *place, stage = phone.plan.stages[*place].stage, life = phone.life,
-                               step = std::move(step)] {
-    if (phones_[index].life == life) compute(index, place, stage, step);
-  });
+  later(index, phone.busy_until - queue_.now(),
+        [this, index, place = *place, stage = phone.plan.stages[*place].stage, step = std::move(step)] {
+          compute(index, place, stage, step);
+        });
 }
 
 void World::compute(std::size_t index, std::size_t place, StageId stage, FakeStep step) {
@@ -115,7 +143,10 @@ void World::compute(std::size_t index, std::size_t place, StageId stage, FakeSte
     fault = options_.stage_fault;
   }
   Status status = Error{ErrorCode::kUnavailable, "the stage is not loaded"};
-  if (found != phone.stages.end() && found->second.ready) {
+  const bool refuses = phone.out_of_memory && chance(kRefusalsPercent);
+  if (refuses) {
+    status = Error{ErrorCode::kResourceExhausted, "out of memory"};
+  } else if (found != phone.stages.end() && found->second.ready) {
     status = found->second.fake.compute(step.frees, step.rows, fault, step.truncations, step.forks);
   }
   if (stale) {
@@ -127,13 +158,11 @@ void World::compute(std::size_t index, std::size_t place, StageId stage, FakeSte
     say("{}: step {} failed: {}", phone.profile.name, step.step.value, status.error().message);
     // A phone that the new plan leaves out learns of it only by losing its stage: what it says of the old epoch is
     // stale.
-    if (report_.steps_lost == 0 && step.epoch == epoch_) {
+    if (refuses) refused_epoch_ = step.epoch;  // what stands on that step is refused, too
+    if (report_.steps_lost == 0 && step.epoch == epoch_ && refused_epoch_ != epoch_) {
       checker_.violation("a stage refuses a step: " + status.error().message);
     }
-    send(index + 1, kCoordinator, [this, epoch = step.epoch, id = step.step, error = status.error()] {
-      tell(StepFailed{epoch, id, error.code, error.message});
-    });
-    return;
+    return hear(index, StepFailed{step.epoch, step.step, status.error().code, status.error().message});
   }
   if (lose_steps_ > 0) {
     --lose_steps_;
@@ -143,9 +172,12 @@ void World::compute(std::size_t index, std::size_t place, StageId stage, FakeSte
   }
   phone.write_journal(found->second, step);
   if (place + 1 == phone.plan.stages.size() || stage == step.ends_at) {
-    send(index + 1, kCoordinator, [this, step = std::move(step)] { step_came_back(step); });
+    const bool repeats = phone.repeats_itself;
+    send(index + 1, kCoordinator, [this, step = std::move(step), repeats] { step_came_back(step, repeats); });
     return;
   }
+  phone.last_sent = step.step;
+  step.to = phone.plan.stages[place + 1].stage;
   const std::size_t next = phone_of(phone.plan.stages[place + 1].node);
   send(index + 1, next + 1, [this, next, step = std::move(step)] { arrive(next, step); });
 }

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint64_t kLayerBytes = 1000;
 constexpr std::uint64_t kStageBytes = 100;
+constexpr std::uint64_t kScarceOneIn = 4;  // seeds of the faults form have little memory
+constexpr Duration kTenMinutes = std::chrono::minutes(10);
 constexpr std::uint64_t kStepsLostMax = 2;  // one fewer than the failures after which a sequence ends with an error
 
 }  // namespace
@@ -34,6 +36,7 @@ Limits World::draw_limits() {
   limits.load_wait_max = seconds(30);
   limits.keep_plan = chance(20) || options_.keep_plan;
   limits.spares = chance(30) ? between(1, 3) : 0;
+  if (options_.all_faults) limits.step_wait_max = seconds(between(10, 20));
   return limits;
 }
 
@@ -48,7 +51,9 @@ plan::ModelShape World::draw_model() {
 }
 
 void World::draw_phones() {
-  const std::size_t count = options_.nodes ? options_.nodes : static_cast<std::size_t>(between(1, chance(10) ? 30 : 8));
+  const std::size_t count = options_.nodes        ? options_.nodes
+                            : options_.all_faults ? between(3, chance(70) ? 8 : 20)
+                                                  : between(1, chance(10) ? 30 : 8);
   const std::uint64_t need = model_.layer_count * kLayerBytes + model_.first_stage_bytes + model_.last_stage_bytes;
   const std::uint64_t share = need * between(130, 400) / 100 / count + kStageBytes + 3 * kLayerBytes;
   phones_.resize(count);
@@ -58,12 +63,32 @@ void World::draw_phones() {
     phone.profile.node.key.bytes[4] = static_cast<std::uint8_t>(i >> 8);
     phone.profile.node.key.bytes[5] = static_cast<std::uint8_t>(i & 255);
     phone.profile.name = fmt::format("phone{}", i + 1);
-    phone.profile.memory_bytes_max = share + share * between(0, 50) / 100;
+    phone.memory_bytes = share + share * between(0, 50) / 100;
     phone.per_row_layer = Duration(between(20, 300));
     phone.per_step = Duration(between(100, 1500));
     phone.journal_rows_max = chance(20) ? between(1, 60) : 100000;
     by_id_[phone.profile.node] = i;
     queue_.after(milliseconds(between(0, 2000)), [this, i] { start(i); });
+  }
+  if (options_.all_faults && options_.seed % kScarceOneIn == 0) make_memory_scarce();
+  for (Phone& phone : phones_) {
+    phone.profile.memory_bytes_max = phone.memory_bytes * options_.memory_told_percent / 100;
+  }
+}
+
+// All phones together have just room for the model, or a little more: without one of them there is no plan, or one that
+// is cut anew.
+void World::make_memory_scarce() {
+  for (std::uint64_t percent = 30; percent < 100; percent += 10) {
+    std::vector<plan::NodeProfile> less;
+    for (const Phone& phone : phones_) {
+      less.push_back(phone.profile);
+      less.back().memory_bytes_max = phone.memory_bytes * percent / 100;
+    }
+    if (!plan::make_plan(model_, less).ok()) continue;
+    const std::uint64_t more = percent + options_.seed / kScarceOneIn % 3 * 15;
+    for (Phone& phone : phones_) phone.memory_bytes = phone.memory_bytes * std::min<std::uint64_t>(more, 100) / 100;
+    return;
   }
 }
 
@@ -87,16 +112,21 @@ std::vector<Token> World::draw_prompt(const std::vector<SequenceArrived>& earlie
   return prompt;
 }
 
+SequenceArrived World::draw_request(std::uint64_t request, std::vector<SequenceArrived>& earlier) {
+  SequenceArrived arrived;
+  arrived.request = request;
+  arrived.prompt = draw_prompt(earlier);
+  arrived.tokens_max = static_cast<std::uint32_t>(between(1, 80));
+  if (!arrived.prompt.empty()) earlier.push_back(arrived);
+  arrived.logits_wanted = static_cast<std::uint32_t>(between(1, 40));
+  return arrived;
+}
+
 void World::draw_users() {
   const std::uint64_t count = options_.requests ? options_.requests : between(1, 60);
   std::vector<SequenceArrived> earlier;
   for (std::uint64_t request = 1; request <= count; ++request) {
-    SequenceArrived arrived;
-    arrived.request = request;
-    arrived.prompt = draw_prompt(earlier);
-    arrived.tokens_max = static_cast<std::uint32_t>(between(1, 80));
-    if (!arrived.prompt.empty()) earlier.push_back(arrived);
-    arrived.logits_wanted = static_cast<std::uint32_t>(between(1, 40));
+    const SequenceArrived arrived = draw_request(request, earlier);
     const Duration at = milliseconds(between(0, 45000));
     queue_.after(at, [this, arrived] {
       say("request {} asks with {} tokens for {}", arrived.request, arrived.prompt.size(), arrived.tokens_max);
@@ -112,28 +142,71 @@ void World::draw_users() {
   queue_.after(seconds(51), [this] { users_done_ = true; });
 }
 
+// Bursts, some time apart, and some at the end, when all must be well again.
+void World::draw_users_of_ten_minutes() {
+  std::vector<SequenceArrived> earlier;
+  const Duration healed = faults_until_ + heal_max();
+  checker_.healed_from(Time(healed));
+  const auto burst = [&](Duration from, Duration to, std::uint64_t most) {
+    for (std::uint64_t i = between(1, most); i > 0; --i) {
+      const SequenceArrived arrived = draw_request(++requests_, earlier);
+      const auto length_ms = static_cast<std::uint64_t>((to - from) / milliseconds(1));
+      queue_.after(from + milliseconds(between(0, length_ms)), [this, arrived] { ask(arrived); });
+    }
+  };
+  const std::uint64_t count = options_.requests ? options_.requests : between(20, 300);
+  while (requests_ < count) {
+    const Duration at = milliseconds(between(0, static_cast<std::uint64_t>(healed / milliseconds(1))));
+    burst(at, at + milliseconds(chance(50) ? 1500 : 15000), 8);
+  }
+  burst(healed, healed + seconds(20), 6);
+  queue_.after(std::max<Duration>(healed + seconds(21), kTenMinutes), [this] { users_done_ = true; });
+}
+
+// Whoever finds nobody listening tries again. Some lose patience, some sooner than others.
+void World::ask(const SequenceArrived& request) {
+  if (coordinator_downs_ > 0) {
+    queue_.after(milliseconds(between(100, 1000)), [this, request] { ask(request); });
+    return;
+  }
+  asked_[request.request] = request;
+  const Duration patience = milliseconds(chance(30) ? between(1, 10000) : between(30000, 180000));
+  queue_.after(patience, [this, id = request.request] { give_up(id); });
+  say("request {} asks with {} tokens for {}", request.request, request.prompt.size(), request.tokens_max);
+  tell(request);
+}
+
+void World::give_up(std::uint64_t request) {
+  if (!checker_.is_open(request)) return;
+  say("request {} is given up", request);
+  ++report_.requests_given_up;
+  tell(SequenceCancelled{request});
+  if (checker_.is_open(request)) checker_.violation(fmt::format("request {} has not ended by its deadline", request));
+}
+
 void World::draw_faults() {
   if (!options_.faults) return;
-  const auto until_ms = static_cast<std::uint64_t>(options_.faults_until / milliseconds(1));
+  if (options_.all_faults) return draw_all_faults();
+  const auto until_ms = static_cast<std::uint64_t>(faults_until_ / milliseconds(1));
   for (std::uint64_t i = between(0, chance(10) ? 40 : 8); i > 0; --i) {
     const std::size_t phone = random_.below(phones_.size());
     const Duration at = milliseconds(between(1000, until_ms));
     const Duration back = milliseconds(between(10, chance(20) ? 20000 : 4000));
     const bool noticed = chance(80);
     queue_.after(at, [this, phone, noticed] { kill(phone, noticed); });
-    queue_.after(std::min(at + back, options_.faults_until + seconds(1)), [this, phone] { start(phone); });
+    queue_.after(std::min(at + back, faults_until_ + seconds(1)), [this, phone] { start(phone); });
   }
   for (std::uint64_t i = chance(40) ? between(1, 4) : 0; i > 0; --i) {
     const std::size_t phone = random_.below(phones_.size());
     const Duration at = milliseconds(between(1000, until_ms));
     queue_.after(at, [this, phone] { pause(phone, true); });
-    queue_.after(std::min(at + milliseconds(between(10, 20000)), options_.faults_until),
+    queue_.after(std::min<Duration>(at + milliseconds(between(10, 20000)), faults_until_),
                  [this, phone] { pause(phone, false); });
   }
   for (std::uint64_t i = chance(30) ? between(1, kStepsLostMax) : 0; i > 0; --i) {
     queue_.after(milliseconds(between(3000, until_ms)), [this] { ++lose_steps_; });
   }
-  queue_.after(options_.faults_until, [this] { lose_steps_ = 0; });
+  queue_.after(faults_until_, [this] { lose_steps_ = 0; });
 }
 
 }  // namespace shoal::sim

@@ -1,0 +1,79 @@
+// Whether plans change and stages load at a sound pace: each change has a cause, what fails is not tried without end,
+// and when the faults have stopped the shoal comes to rest. Fed by Checker (checker.h); of one coordinator's life, but
+// for what it counts.
+//
+//  - A plan or an order to load comes in answer to an event that calls for it: a node that comes, goes or is paused, a
+//    stage that is ready or failed, a step that failed or is overdue, or a timer while there is no plan; or it belongs
+//    to a move, of which there are few (sched/placement.h). Each such event brings two plans at the most (one that
+//    repairs, one that moves stages from paused nodes), and two orders for a node. So what happens to the shoal bounds
+//    how often it changes its mind: it cannot flap by itself.
+//  - A node whose stage failed is left alone for stage_retry_after, and after stage_tries_max failures until it joins
+//    anew or has served.
+//  - In a minute there are at most kChangesInAMinuteMax plans, and as many orders for one node: about twice what the
+//    fault kinds bring about, when a phone that is out of memory refuses step after step (docs/reliability.md).
+//  - From `healed` on nothing changes any more, but for kMovesHealedMax moves: nodes turn out slower or faster as they
+//    work, and each move waits twice as long as the one before.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sched/scheduler.h"
+
+namespace shoal::sim {
+
+inline constexpr std::size_t kChangesInAMinuteMax = 100;
+inline constexpr std::size_t kMovesHealedMax = 5;
+
+class Pace {
+ public:
+  explicit Pace(const sched::Limits& limits) : limits_(limits) {}
+
+  void healed_from(Time healed) { healed_ = healed; }
+  // A step of this epoch failed by the event, or was seen to be lost.
+  void event(const sched::Event& event, bool breaks_a_step);
+  // `overdue`: some step has been awaited for step_wait_max. What is wrong, in sentences.
+  std::vector<std::string> actions(const std::vector<sched::Action>& actions, const sched::Snapshot& after,
+                                   bool overdue, Time now);
+  void restart();  // of the coordinator
+
+  Time last_change() const { return last_change_; }
+  std::size_t epochs_in_a_minute_max() const { return epochs_.most; }
+  std::size_t loads_in_a_minute_max() const { return loads_max_; }
+
+ private:
+  // How often something happened in the last minute.
+  struct Window {
+    std::deque<Time> times;
+    std::size_t most = 0;
+    std::size_t add(Time now);
+  };
+  struct Failures {
+    std::uint32_t count = 0;
+    Time last;
+  };
+
+  void change(const char* what, bool moves, Time now, std::vector<std::string>& wrong);
+  void load(const sched::LoadStage& action, Time now, std::vector<std::string>& wrong);
+
+  const sched::Limits& limits_;
+  std::optional<Time> healed_;
+  bool cause_ = false;
+  bool timer_ = false;
+  std::optional<NodeId> failed_;  // by the event
+  sched::PlanState state_ = sched::PlanState::kNone;
+  std::map<StageId, NodeId> hosts_;
+  std::map<NodeId, Failures> failures_;
+  Window epochs_;
+  std::map<NodeId, Window> loads_;
+  std::size_t loads_max_ = 0;
+  Time last_change_;
+  std::string move_;         // under way
+  std::uint64_t moves_ = 0;  // done
+  std::size_t moves_healed_ = 0;
+};
+
+}  // namespace shoal::sim
