@@ -28,8 +28,10 @@ void Pace::event(const Event& event, bool breaks_a_step) {
   cause_ = breaks_a_step || std::holds_alternative<NodeJoined>(event) || std::holds_alternative<NodeLost>(event) ||
            std::holds_alternative<NodePaused>(event) || std::holds_alternative<StageReady>(event) ||
            std::holds_alternative<StageFailed>(event);
-  if (const auto* joined = std::get_if<NodeJoined>(&event)) failures_.erase(joined->profile.node);
-  if (const auto* lost = std::get_if<NodeLost>(&event)) failures_.erase(lost->node);
+  for (std::map<NodeId, Failures>* failures : {&failures_, &failures_beside_}) {
+    if (const auto* joined = std::get_if<NodeJoined>(&event)) failures->erase(joined->profile.node);
+    if (const auto* lost = std::get_if<NodeLost>(&event)) failures->erase(lost->node);
+  }
   if (const auto* failed = std::get_if<StageFailed>(&event)) {
     const auto host = hosts_.find(failed->stage);
     if (host == hosts_.end()) return;  // a shard that was not fetched, or told again
@@ -42,8 +44,9 @@ std::vector<std::string> Pace::actions(const std::vector<Action>& actions, const
                                        Time now) {
   std::vector<std::string> wrong;
   if (failed_) {
-    ++failures_[*failed_].count;
-    failures_[*failed_].last = now;
+    Failures& failures = (failed_->beside ? failures_beside_ : failures_)[failed_->node];
+    ++failures.count;
+    failures.last = now;
     failed_.reset();
   }
   // One begins, goes on or ends: what it loads, and its plan.
@@ -66,14 +69,16 @@ std::vector<std::string> Pace::actions(const std::vector<Action>& actions, const
       change("an order to load", moves, now, wrong);
       if (++loads[order->node] > kLoadsForOneEvent)
         wrong.emplace_back("a node is told to load again and again at once");
-      load(*order, now, wrong);
+      load(*order, plans == 0 && moves, now, wrong);
     } else if (const auto* drop = std::get_if<DropStage>(&action)) {
       hosts_.erase(drop->stage);
     }
   }
   const bool serves_anew = after.state == PlanState::kServing && (plans > 0 || state_ != PlanState::kServing);
   if (serves_anew && after.plan) {
-    for (const PlannedPlan::Stage& stage : after.plan->stages) failures_[stage.node].count = 0;
+    for (const PlannedPlan::Stage& stage : after.plan->stages) {
+      failures_[stage.node].count = failures_beside_[stage.node].count = 0;
+    }
   }
   state_ = after.state;
   return wrong;
@@ -85,13 +90,19 @@ void Pace::change(const char* what, bool moves, Time now, std::vector<std::strin
   if (healed_ && !moves && now >= *healed_) wrong.push_back(fmt::format("{}, though the shoal must have healed", what));
 }
 
-void Pace::load(const LoadStage& action, Time now, std::vector<std::string>& wrong) {
-  hosts_[action.stage] = action.node;
+void Pace::load(const LoadStage& action, bool moves, Time now, std::vector<std::string>& wrong) {
+  hosts_[action.stage] = {action.node, moves};
   const std::size_t count = loads_[action.node].add(now);
   loads_max_ = std::max(loads_max_, count);
   if (count > kChangesInAMinuteMax) wrong.emplace_back("a node is told to load again and again");
-  const auto failed = failures_.find(action.node);
-  if (failed == failures_.end()) return;
+  check_tries(failures_, action.node, now, wrong);
+  if (moves) check_tries(failures_beside_, action.node, now, wrong);
+}
+
+void Pace::check_tries(const std::map<NodeId, Failures>& failures, NodeId node, Time now,
+                       std::vector<std::string>& wrong) const {
+  const auto failed = failures.find(node);
+  if (failed == failures.end()) return;
   if (failed->second.count >= limits_.stage_tries_max) {
     wrong.push_back(fmt::format("a node is told to load after {} failures", failed->second.count));
   }
@@ -106,6 +117,7 @@ void Pace::restart() {
   state_ = PlanState::kNone;
   hosts_.clear();
   failures_.clear();
+  failures_beside_.clear();
 }
 
 }  // namespace shoal::sim

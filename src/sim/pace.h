@@ -8,7 +8,8 @@
 //    repairs, one that moves stages from paused nodes), and two orders for a node. So what happens to the shoal bounds
 //    how often it changes its mind: it cannot flap by itself.
 //  - A node whose stage failed is left alone for stage_retry_after, and after stage_tries_max failures until it joins
-//    anew or has served.
+//    anew or has served. One that failed to load beside what it serves is left alone by moves only: with the old stage
+//    dropped it may have the memory.
 //  - In a minute there are at most kChangesInAMinuteMax plans, and as many orders for one node: about twice what the
 //    fault kinds bring about, when a phone that is out of memory refuses step after step (docs/reliability.md).
 //  - From `healed` on nothing changes any more, but for kMovesHealedMax moves: nodes turn out slower or faster as they
@@ -57,16 +58,23 @@ class Pace {
   };
 
   void change(const char* what, bool moves, Time now, std::vector<std::string>& wrong);
-  void load(const sched::LoadStage& action, Time now, std::vector<std::string>& wrong);
+  void load(const sched::LoadStage& action, bool moves, Time now, std::vector<std::string>& wrong);
+  void check_tries(const std::map<NodeId, Failures>& failures, NodeId node, Time now,
+                   std::vector<std::string>& wrong) const;
 
   const sched::Limits& limits_;
   std::optional<Time> healed_;
   bool cause_ = false;
   bool timer_ = false;
-  std::optional<NodeId> failed_;  // by the event
+  struct Host {
+    NodeId node;
+    bool beside = false;
+  };
+  std::optional<Host> failed_;  // by the event
   sched::PlanState state_ = sched::PlanState::kNone;
-  std::map<StageId, NodeId> hosts_;
+  std::map<StageId, Host> hosts_;
   std::map<NodeId, Failures> failures_;
+  std::map<NodeId, Failures> failures_beside_;
   Window epochs_;
   std::map<NodeId, Window> loads_;
   std::size_t loads_max_ = 0;
