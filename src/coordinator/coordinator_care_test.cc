@@ -9,6 +9,7 @@
 #include "coordinator/scripted_node.h"
 #include "model/test_models.h"
 #include "net/join_link.h"
+#include "sched/placement.h"
 
 namespace shoal::coordinator {
 namespace {
@@ -33,15 +34,20 @@ class CoordinatorCareTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto small = model::small_model("llama");
-    small.layers = 2;
+    small.layers = 8;
     store_ = std::move(*Store::open(folder_ / "state"));
     model_ = std::move(*ModelSource::open(model::write_model(small, folder_ / "model.gguf").at(0), *store_));
+    begin(true);
+  }
+  void begin(bool keep_plan) {
+    coordinator_.reset();
     CoordinatorOptions options;
     options.name = "home";
     options.cluster = {"127.0.0.1", 0};
     options.limits.settings.context_tokens_max = options.limits.settings.kv_tokens_total = 256;
     options.limits.settings.exact = ExactMode::kOff;
     options.limits.plan_settle = std::chrono::milliseconds(10);
+    options.limits.keep_plan = keep_plan;
     coordinator_ = std::move(*Coordinator::create(io_, clock_, transport_, *store_, *model_, options));
   }
   void join(ScriptedNode& node, const std::string& name) {
@@ -156,6 +162,28 @@ TEST_F(CoordinatorCareTest, ANodeRestsWhileEitherSaysSo) {
   ASSERT_TRUE(coordinator_->pause_node(phone_.id(), false).ok());
   EXPECT_EQ(coordinator_->status().why_not_moved, "");
   EXPECT_EQ(host(), phone_.id());
+}
+
+// Goal: the planner hears of the share: one that is to get a quarter loses layers to one that gets its whole.
+TEST_F(CoordinatorCareTest, WhoGetsLessLosesLayers) {
+  begin(false);
+  serve();
+  clock_.skip(sched::kMoveEvery);
+  join(spare_, "other");
+  const auto both_ready = [&](std::uint64_t moves) {
+    for (ScriptedNode* node : {&phone_, &spare_}) node->send(wire::StageReady{loads(*node).back().stage});
+    return run_until([&] { return coordinator_->status().moves == moves; });
+  };
+  ASSERT_TRUE(run_until([&] { return !loads(spare_).empty() && loads(phone_).size() == 2; }));
+  EXPECT_TRUE(loads(phone_)[1].is_last);
+  ASSERT_TRUE(both_ready(1));
+  clock_.skip(10 * sched::kMoveEvery);
+  tell(phone_, 23, BatteryState::kDischarging);
+  EXPECT_EQ(status_of(phone_).care.share_permille, 250u);
+  ASSERT_TRUE(run_until([&] { return loads(spare_).size() == 2; }));
+  EXPECT_TRUE(loads(spare_)[1].is_last) << "the output matrix is the most of this small model";
+  EXPECT_EQ(loads(phone_).size(), 3u);
+  ASSERT_TRUE(both_ready(2));
 }
 
 // Goal: a drained node that joins again is drained still, before it has told anything.
