@@ -4,10 +4,10 @@
 // (bytes / budget)^2 is as small as can be, which evens out how full the nodes are. As many nodes as possible take
 // part, those with the largest budgets first; each holds at least one piece between two allowed cuts.
 //
-// Once a node's rate is known, or some node is to be spared, the slowest stage is as quick as can be, because it decides how many tokens a second
-// come out of a full pipeline; among such plans the sum above decides. A node whose rate is not known counts as if the
-// measured ones' rate went with memory. Nodes that would only slow the others down are left out: those with the largest
-// budgets or the highest rates take part, as many of them as pays.
+// Once a node's rate is known, or some node is to be spared, the slowest stage is as quick as can be, because it
+// decides how many tokens a second come out of a full pipeline; among such plans the sum above decides. A node whose
+// rate is not known counts as if the measured ones' rate went with memory. Nodes that would only slow the others down
+// are left out: those with the largest budgets or the highest rates take part, as many of them as pays.
 //
 // Where a node stands in the pipeline matters only through the ends, which also hold the embedding and the output. So
 // four orders are tried: largest budget first, largest last, and the two largest at the two ends either way round; in

@@ -94,6 +94,23 @@ TEST_F(MovesTest, NothingChangesForLittleOrWhereThePlanIsKept) {
   EXPECT_THAT(h_->all<LoadStage>(), IsEmpty());
 }
 
+// Goal: an exact plan does not become one that is not, for the sake of speed.
+TEST_F(MovesTest, StayInTheKernelFamily) {
+  for (const ExactMode exact : {ExactMode::kAuto, ExactMode::kOff}) {
+    Limits limits;
+    limits.settings.exact = exact;
+    serve(2, 1000, limits);
+    NodeJoined other = Harness::joined(3, 1000);
+    other.profile.kernel_family = "other kernels";
+    h_->on(other).wait(seconds(30)).load_all();
+    EXPECT_EQ(plans(), exact == ExactMode::kOff ? 1u : 0u);
+    if (exact == ExactMode::kOff) continue;
+    h_->on(NodePaused{Harness::node(1)}).load_all();
+    EXPECT_THAT(h_->snapshot().plan->stages, SizeIs(2)) << "better than to serve on a node that is to rest";
+    EXPECT_EQ(layers_of(3), 6u);
+  }
+}
+
 TEST_F(MovesTest, SpareNodesStaySpareAsManyAsAreWanted) {
   Limits limits;
   limits.spares = 1;

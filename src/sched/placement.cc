@@ -130,8 +130,8 @@ const Placement::Node* Placement::best_spare(const PlannedPlan::Stage& stage, co
   const auto rank = [&](const Node& node) {
     const NodeId id = node.profile.node;
     const Hosted* loaded = prepared(id, stage.range);
-    return std::tuple(loaded && loaded->ready, loaded != nullptr, has_on_flash(id, stage.range),
-                      node.profile.memory_bytes_max);
+    return std::tuple(node.profile.kernel_family == family_, loaded && loaded->ready, loaded != nullptr,
+                      has_on_flash(id, stage.range), node.profile.memory_bytes_max);
   };
   const Node* best = nullptr;
   for (const auto& [id, node] : nodes_) {
@@ -179,6 +179,18 @@ plan::PlanRules Placement::rules() const {
   rules.one_kernel_family = limits_.settings.exact == ExactMode::kOn;
   if (family_held_) rules.kernel_family = family_;
   return rules;
+}
+
+// A plan that is exact does not become one that is not, to be quicker.
+plan::PlanRules Placement::rules_of_moves() const {
+  plan::PlanRules of_moves = rules();
+  const bool one_family = std::all_of(plan_.stages.begin(), plan_.stages.end(), [this](const auto& stage) {
+    return nodes_.at(stage.node).profile.kernel_family == family_;
+  });
+  if (limits_.settings.exact != ExactMode::kAuto || !one_family) return of_moves;
+  of_moves.one_kernel_family = true;
+  of_moves.kernel_family = family_;
+  return of_moves;
 }
 
 // What was impossible for those answers may be possible without them.

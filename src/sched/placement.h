@@ -17,7 +17,9 @@
 //    the live sequences' rows take to be computed again. Not sooner than kMoveEvery after the change before; after each
 //    such move twice as long, up to kMoveEveryMax, until it has been quiet for four times as long. So nothing flaps,
 //    however the nodes' pace does.
-// A move is given up when a node of it fails, goes, or is paused, or when another plan is needed at once.
+// Where answers are to be exact and the plan is of one kernel family, moves to a quicker plan stay in it, and spare
+// nodes of it come before others. A move is given up when a node of it fails, goes, or is paused, or when another plan
+// is needed at once.
 #pragma once
 
 #include <map>
@@ -112,6 +114,7 @@ class Placement {
   void adopt(const std::vector<plan::PlannedStage>& stages, std::string explanation, bool may_keep, Time now,
              std::vector<Action>& actions, std::string why = {});
   plan::PlanRules rules() const;
+  plan::PlanRules rules_of_moves() const;
   bool is_spare(const Node& node, std::uint64_t memory_bytes) const;
   std::vector<plan::NodeProfile> usable_nodes(Time now) const;
   plan::NodeProfile profile_of(const Node& node) const;  // with its pace and share

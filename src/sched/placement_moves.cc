@@ -185,7 +185,8 @@ std::optional<Placement::Move> Placement::away_from_paused(Time now) {
                                [this](const auto& stage) { return nodes_.at(stage.node).paused; });
   if (!any) return std::nullopt;
   if (auto same = same_cut_without_paused(now)) return same;
-  auto plan = plan::make_plan(model_, usable_nodes(now), rules());
+  auto plan = plan::make_plan(model_, usable_nodes(now), rules_of_moves());
+  if (!plan.ok()) plan = plan::make_plan(model_, usable_nodes(now), rules());
   if (plan.ok() && can_begin(plan->stages, now)) return Move{plan->stages, std::move(plan->explanation), true};
   why_not_moved_ = no_room().message;
   return std::nullopt;
@@ -238,7 +239,7 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
     return std::nullopt;
   }
   std::vector<plan::NodeProfile> nodes = usable_nodes(now);
-  auto plan = plan::make_plan(model_, nodes, rules());
+  auto plan = plan::make_plan(model_, nodes, rules_of_moves());
   if (!plan.ok() || !can_begin(plan->stages, now)) return std::nullopt;
   std::vector<plan::PlannedStage> current;
   for (const PlannedPlan::Stage& stage : plan_.stages) {

@@ -97,7 +97,7 @@ class Care(ShoalTestCase):
         self.assertEqual(self.events(shoal, "node_back", "phone"), ["comes back: battery 31 %, charging"])
         told = run("events", "--state", shoal.state).stdout
         self.assertRegex(told, r"(?s)phone +drained: battery 14 %.*the-spare +stage ready after .*plan \d+: the-spare takes layers "
-                               r"\S+ from phone; 1 of 2 stages stays; \d answers go on.*phone +comes back: ")
+                               r"\S+ from phone, as phone is drained; 1 of 2 stages stays; \d answers go on.*phone +comes back: ")
         # It is a spare like any other: it takes over for a node that dies.
         next(process for process in shoal.nodes if process.name == "other").kill()
         shoal.wait_status(lambda status: "phone" in hosts(status) and status["state"] == "serving", "the phone at work")
