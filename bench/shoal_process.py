@@ -17,11 +17,12 @@ CARELESS = ["--battery-min", "0", "--temperature-max", "0", "--cpu-temperature-m
 
 class Shoal:
     """Nodes cut their shards from the model's file. With `shape` (links.py) a Link stands before the coordinator and before
-    each node; it gets its shape when all stages are loaded."""
+    each node; it gets its shape when all stages are loaded. `keep_plan`: what else the machine does does not change the cut."""
 
-    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB", shape=None):
+    def __init__(self, binary, model, nodes, serve_args=(), threads=1, memory="4GiB", shape=None, keep_plan=True):
         self.binary, self.model, self.nodes = binary, model, nodes
         self.serve_args, self.threads, self.memory = list(serve_args), threads, memory
+        self.serve_args += ["--keep-plan"] if keep_plan else []
         self.shape, self.links = shape, []
         self.processes = []
 
@@ -45,7 +46,7 @@ class Shoal:
     def _start(self):
         self.coordinator = self._spawn("serve", [
             "serve", "--model", self.model, "--listen", "127.0.0.1:0", "--cluster", "127.0.0.1:0", "--state", self.state,
-            "--no-mdns", "--keep-plan", "--nodes", str(self.nodes), *self.serve_args])
+            "--no-mdns", "--nodes", str(self.nodes), *self.serve_args])
         self._until(lambda: os.path.exists(os.path.join(self.state, "api.json")), 120)
         with open(os.path.join(self.state, "api.json")) as file:
             self.api = json.load(file)

@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 cd "$here"
-name=${1:?usage: scripts/bench.sh bench|spine|scaling|chaos [arguments]}
+name=${1:?usage: scripts/bench.sh bench|spine|scaling|slower|chaos [arguments]}
 shift
 scripts/setup.sh test
 scripts/llama.sh tools

@@ -5,13 +5,12 @@
 // to get, and why, in words. Pure: no I/O, no clock, no threads.
 //
 // The rules, and what their numbers are taken from. The strictest counts:
-// - Battery, not charging: nothing below the owner's limit (20 %), less in the 10 points above it. Android warns at 15
-// %
-//   (config_lowBatteryWarningLevel) and saves power from there on, which makes a node slow; 5 points are time to move.
-//   A battery that does not say whether it is charging counts as not charging.
-// - Battery and case: nothing above the limit (45 °C), less in the 5 degrees below. Li-ion cells are charged up to 45
-// °C
-//   (JEITA; devices slow charging down there, and switch off from 55 °C on); ECMA-287 allows 43 °C for what is held.
+// - Battery, not charging: nothing below the owner's limit (20 %), less in the 10 points above it. Android warns at
+//   15 % (config_lowBatteryWarningLevel) and saves power from there on, which makes a node slow; 5 points are time to
+//   move. A battery that does not say whether it is charging counts as not charging.
+// - Battery and case: nothing above the limit (45 °C), less in the 5 degrees below. Li-ion cells are charged up to
+//   45 °C (JEITA; devices slow charging down there, and switch off from 55 °C on); ECMA-287 allows 43 °C for what is
+//   held.
 // - Processor: nothing above its limit (85 °C), less in the 5 degrees below. A Raspberry Pi throttles from 80 °C on and
 //   has its limit at 85; the device trees of Qualcomm's phones throttle at 90 and switch off at 110. Laptops are made
 //   for more: their owners raise it.
@@ -23,8 +22,7 @@
 // No flapping:
 // - A share is one of five (0, 250, .. 1000 permille), so that small changes change nothing.
 // - Worse needs kWorseFor of reports that agree, so that one odd reading drains nobody. Only the first report of a
-// node,
-//   and the first under other limits of its owner, counts at once: it may host nothing yet.
+//   node, and the first under other limits of its owner, counts at once: it may host nothing yet.
 // - Better needs a margin in the value, kBetterFor of reports that agree, and kRestMin since it last got better. If it
 //   gets worse again within kRelapse, that rest doubles, up to kRestMax: a phone that overheats at each try gets to the
 //   share that it can keep up. So between two times that it gets better lies kRestMin at the least, and at most four

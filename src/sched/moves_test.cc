@@ -39,7 +39,7 @@ class MovesTest : public ::testing::Test {
       if (h_->snapshot().sequences_live == 0) h_->on(Harness::arrived(++request_, 3, 100));
       const auto steps = h_->all<SendStep>();
       if (steps.size() <= sent_) continue;
-      const SendStep next = steps[sent_++];
+      const SendStep& next = steps[sent_++];
       if (next.epoch == h_->epoch) h_->back(next);
     }
   }
