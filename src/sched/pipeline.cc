@@ -76,7 +76,7 @@ void Pipeline::take_over(Sequence& sequence, const Kept& kept, std::uint32_t len
 }
 
 void Pipeline::fork(Sequence& sequence, SequenceId from, std::uint32_t length) {
-  sequence.id = {++sequence_ids_};
+  sequence.id = {++numbers_.sequences};
   resident_.insert(sequence.id);
   sequence.sent = sequence.kv_rows = length;
   forks_.push_back({from, sequence.id, length});
@@ -134,7 +134,7 @@ bool Pipeline::form(Time now, SendStep& step) {
   // Frees alone are worth a step only when no other will come by to carry them.
   if (step.rows.empty() && (frees_.empty() || !in_flight_.empty())) return false;
 
-  step.step = {++steps_};
+  step.step = {++numbers_.steps};
   for (const Row& row : step.rows) {
     if (flight.parts.empty() || flight.parts.back().request != row.request) flight.parts.push_back({row.request, 0});
     flight.parts.back().rows_end = row.position + 1;
@@ -210,7 +210,7 @@ void Pipeline::take_prompt_rows(SendStep& step) {
 
 void Pipeline::take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep& step) {
   if (!sequence.id) {
-    sequence.id = {++sequence_ids_};
+    sequence.id = {++numbers_.sequences};
     resident_.insert(sequence.id);
   }
   const std::size_t rows = std::min(rows_max, sequence.tokens.size() - sequence.sent);
@@ -222,7 +222,7 @@ void Pipeline::take_prompt_of(Sequence& sequence, std::size_t rows_max, SendStep
 }
 
 void Pipeline::append_row(Sequence& sequence, bool wants_logits, SendStep& step) {
-  if (wants_logits) sequence.flights.push_back({{steps_ + 1}, 0});  // the step being formed
+  if (wants_logits) sequence.flights.push_back({{numbers_.steps + 1}, 0});  // the step being formed
   if (sequence.kv_rows > sequence.sent) step.truncations.push_back({sequence.id, sequence.sent});
   step.rows.push_back({sequence.id, sequence.request, sequence.sent, sequence.tokens[sequence.sent],
                        wants_logits ? sequence.logits_wanted : 0});
@@ -259,6 +259,20 @@ std::vector<std::uint64_t> Pipeline::requests_of(StepId step) const {
   return requests;
 }
 
+// As many micro-batches as there are stages follow each other; each comes round when it is through the pipe, and not
+// before the slowest stage is through with all of them.
+double Pipeline::token_us(std::size_t streams) const {
+  const std::size_t batches = std::clamp<std::size_t>(streams, 1, std::max<std::size_t>(stages_.size(), 1));
+  const std::size_t rows = (std::max<std::size_t>(streams, 1) + batches - 1) / batches;
+  return std::max(costs_.trip.microseconds(rows),
+                  static_cast<double>(batches) * costs_.stage.microseconds(static_cast<double>(rows)));
+}
+
+double Pipeline::prompt_row_us() const {
+  constexpr double kChunk = 32;
+  return costs_.stage.microseconds(kChunk) / kChunk;
+}
+
 Duration Pipeline::refill_time(const SequenceOrder& live) const {
   double rows = 0;
   for (const auto& [arrival, sequence] : live) rows += sequence->done;
@@ -266,8 +280,8 @@ Duration Pipeline::refill_time(const SequenceOrder& live) const {
 }
 
 std::optional<Action> Pipeline::refill(Time now) {
-  auto action = refill_.next({steps_ + 1}, limits_.rows_per_step_max, now);
-  if (action) ++steps_;
+  auto action = refill_.next({numbers_.steps + 1}, limits_.rows_per_step_max, now);
+  if (action) ++numbers_.steps;
   return action;
 }
 

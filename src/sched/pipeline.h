@@ -23,6 +23,7 @@
 #include <set>
 #include <vector>
 
+#include "sched/numbers.h"
 #include "sched/prefix_cache.h"
 #include "sched/refill.h"
 #include "sched/scheduler.h"
@@ -32,7 +33,7 @@ namespace shoal::sched {
 
 class Pipeline {
  public:
-  explicit Pipeline(const Limits& limits) : limits_(limits) {}
+  Pipeline(const Limits& limits, Numbers& numbers) : limits_(limits), numbers_(numbers) {}
 
   // The plan is dead: nothing is under way any more.
   void close(const SequenceOrder& live);
@@ -73,6 +74,11 @@ class Pipeline {
   std::vector<std::uint64_t> requests_of(StepId step) const;  // under way, or a refilling one
 
   std::size_t rows_of(StepId step) const { return in_flight_.at(step).rows; }  // under way
+
+  // Microseconds; 0 before anything was measured. A token of each of so many sequences that decode; a row of a prompt,
+  // while others follow it.
+  double token_us(std::size_t streams) const;
+  double prompt_row_us() const;
 
   // How long it would take, about, to give all live sequences' rows to new stages; 0 before anything was measured.
   Duration refill_time(const SequenceOrder& live) const;
@@ -136,6 +142,7 @@ class Pipeline {
   void note_filled();
 
   const Limits& limits_;
+  Numbers& numbers_;
   Epoch epoch_;
   NodeId first_node_;
   std::vector<StageId> stages_;  // of the plan, in its order
@@ -161,13 +168,10 @@ class Pipeline {
   std::uint64_t sequences_resumed_ = 0;    // by a new plan
   std::uint64_t sequences_restarted_ = 0;  // from their tokens
   CostLine drafting_cost_;
-  std::uint64_t asks_ = 0;
   std::uint64_t ask_open_ = 0;                // unanswered; 0: none
   std::size_t steps_unasked_ = 0;             // with decode rows, since the last question
   std::size_t ask_open_count_ = 0;            // most drafts it wants of a sequence
   std::optional<Time> drafts_awaited_since_;  // the next step waits for its answer
-  std::uint64_t steps_ = 0;                   // over all epochs
-  std::uint64_t sequence_ids_ = 0;            // over all epochs
 };
 
 }  // namespace shoal::sched

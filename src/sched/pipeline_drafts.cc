@@ -66,7 +66,7 @@ std::optional<AskDrafts> Pipeline::ask_drafts(Time now) {
     return std::nullopt;
   }
   const bool try_again = ++steps_unasked_ > kStepsUnaskedMax;
-  AskDrafts ask{asks_ + 1, {}};
+  AskDrafts ask{numbers_.asks + 1, {}};
   std::size_t most = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     Sequence& sequence = *due_[i];
@@ -88,7 +88,7 @@ std::optional<AskDrafts> Pipeline::ask_drafts(Time now) {
   }
   if (ask.texts.empty()) return std::nullopt;
   steps_unasked_ = 0;
-  ask_open_ = ++asks_;
+  ask_open_ = ++numbers_.asks;
   ask_open_count_ = most;
   drafts_awaited_since_ = now;
   return ask;
@@ -153,7 +153,7 @@ void Pipeline::take_rows_ahead(SendStep& step, InFlight& flight) {
 // How many rows it is; 0 where they would probably be in vain.
 std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
   const std::size_t before = sequence.drafts.size();
-  if (sequence.flights.empty() || drafts_left(sequence) <= before) return 0;
+  if (sequence.flights.empty() || sequence.leaving || drafts_left(sequence) <= before) return 0;
   if (before > 0 && sequence.drafts_of_model) return 0;
   const double rate = sequence.acceptance.rate();
   if (std::pow(rate, static_cast<double>(before + 1)) < kAheadChanceMin) return 0;
@@ -168,7 +168,7 @@ std::size_t Pipeline::append_ahead(Sequence& sequence, SendStep& step) {
     sequence.drafts.push_back(found[i]);
   }
   sequence.kv_rows = sequence.sent;
-  sequence.flights.push_back({{steps_ + 1}, rows});
+  sequence.flights.push_back({{numbers_.steps + 1}, rows});
   drafts_sent_ += rows;
   return rows;
 }

@@ -20,11 +20,60 @@ bool Placement::in_plan(NodeId node) const {
 void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions) {
   const NodeId id = event.profile.node;
   if (nodes_.contains(id)) lose(id, may_keep, now, actions);
-  nodes_[id] = {event.profile, 0, Time{}, event.paused, 1, 0, Time{}, {}};
+  take({event.profile, event.paused, 1, 0, Time{}, on_flash_[id]}, now);
+}
+
+void Placement::take(Member member, Time now) {
+  const NodeId id = member.profile.node;
+  on_flash_[id] = std::move(member.on_flash);
+  nodes_[id] = {std::move(member.profile), member.failures, member.usable_at, member.paused, member.share, 0, Time{}, {}};
   fetch_due_ = moves_due_ = true;
   if (state_ != PlanState::kNone) return look_for_move(now + limits_.plan_settle);
   if (!settle_at_) settle_latest_ = now + limits_.plan_settle * kSettleMax;
   settle_at_ = std::min(now + limits_.plan_settle, settle_latest_);
+}
+
+Member Placement::release(NodeId node, Time now, std::vector<Action>& actions) {
+  SHOAL_ASSERT(!in_plan(node));
+  forget_fetch(node, actions);
+  if (beside_.contains(node)) give_up_move(now, actions);
+  if (const auto hosted = hosted_.find(node); hosted != hosted_.end()) {
+    actions.emplace_back(DropStage{node, hosted->second.stage});
+    host_of_.erase(hosted->second.stage);
+    hosted_.erase(hosted);
+  }
+  Node& known = nodes_.at(node);
+  Member member{std::move(known.profile), known.paused, known.share, known.failures, known.usable_at, {}};
+  if (const auto flash = on_flash_.extract(node)) member.on_flash = std::move(flash.mapped());
+  nodes_.erase(node);
+  moves_due_ = true;
+  return member;
+}
+
+std::vector<Member> Placement::dissolve(Time now, std::vector<Action>& actions) {
+  if (move_) give_up_move(now, actions);
+  become_none({ErrorCode::kUnavailable, "its nodes serve elsewhere"}, now);
+  plan_.stages.clear();
+  settle_at_.reset();
+  std::vector<Member> members;
+  while (!nodes_.empty()) members.push_back(release(nodes_.begin()->first, now, actions));
+  return members;
+}
+
+std::vector<plan::NodeProfile> Placement::spare_nodes(Time now) const {
+  std::vector<plan::NodeProfile> spare;
+  for (const auto& [id, node] : nodes_) {
+    if (usable(node, now) && !in_plan(id) && !beside_.contains(id)) spare.push_back(profile_of(node));
+  }
+  return spare;
+}
+
+double Placement::share() const {
+  double least = 1;
+  for (const PlannedPlan::Stage& stage : plan_.stages) {
+    if (const auto found = nodes_.find(stage.node); found != nodes_.end()) least = std::min(least, found->second.share);
+  }
+  return least;
 }
 
 void Placement::lose(NodeId node, bool may_keep, Time now, std::vector<Action>& actions) {
@@ -235,9 +284,9 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
     end_fetch(false);
   }
   if (!stages.empty()) family_ = nodes_.at(stages.front().node).profile.kernel_family;
-  epoch_ = {epoch_.value + 1};
+  epoch_ = {++numbers_.epochs};
   changed_at_ = now;
-  plan_ = {epoch_, {}, std::move(explanation), std::move(why)};
+  plan_ = {epoch_, {}, std::move(explanation), std::move(why), lane_};
   stages_loading_ = 0;
   std::vector<Action> loads;
   for (const plan::PlannedStage& stage : stages) {
@@ -256,7 +305,7 @@ void Placement::adopt(const std::vector<plan::PlannedStage>& stages, std::string
 }
 
 Placement::Hosted Placement::load(const plan::PlannedStage& stage, Time now, std::vector<Action>& loads) {
-  const StageId id{++stages_};
+  const StageId id{++numbers_.stages};
   host_of_[id] = stage.node;
   loads.emplace_back(LoadStage{stage.node, id, stage.range});
   return {id, stage.range, stage.memory_bytes, false, now};

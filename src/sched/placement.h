@@ -27,6 +27,7 @@
 #include <set>
 #include <vector>
 
+#include "sched/numbers.h"
 #include "sched/pace.h"
 #include "sched/scheduler.h"
 
@@ -37,9 +38,21 @@ inline constexpr Duration kMovePaysWithin = std::chrono::seconds(60);
 inline constexpr Duration kMoveEvery = std::chrono::seconds(5);
 inline constexpr Duration kMoveEveryMax = std::chrono::minutes(10);
 
+// A node on its way from one lane to another: what is known of it, wherever it is.
+struct Member {
+  plan::NodeProfile profile;
+  bool paused = false;
+  double share = 1;
+  std::uint32_t failures = 0;
+  Time usable_at;
+  std::set<LayerRange> on_flash = {};
+};
+
 class Placement {
  public:
-  Placement(plan::ModelShape model, const Limits& limits) : model_(std::move(model)), limits_(limits) {}
+  // `lane`: whose plans these are.
+  Placement(plan::ModelShape model, const Limits& limits, std::uint32_t lane, Numbers& numbers)
+      : model_(std::move(model)), limits_(limits), lane_(lane), numbers_(numbers) {}
 
   // `may_keep`: a new plan may keep loaded stages; false when their KV could not be freed by name.
   void join(const NodeJoined& event, bool may_keep, Time now, std::vector<Action>& actions);
@@ -66,6 +79,20 @@ class Placement {
   // Under ExactMode::kOn: while held, new plans take nodes of the kernel family of the last one only.
   void hold_kernel_family(bool held, Time now);
   std::optional<Time> next_due() const;
+
+  // --- whose nodes these are ---
+  bool is_about_to_plan() const { return state_ == PlanState::kNone && settle_at_.has_value(); }
+  bool has(NodeId node) const { return nodes_.contains(node); }
+  std::vector<plan::NodeProfile> nodes(Time now) const { return usable_nodes(now); }  // not paused, not failing
+  std::size_t size() const { return nodes_.size(); }
+  // Usable, and without a stage of the plan, or of the plan that it moves to.
+  std::vector<plan::NodeProfile> spare_nodes(Time now) const;
+  double share() const;  // the least of the plan's nodes
+  const std::optional<std::string>& kernel_family() const { return family_; }  // of the last plan
+  // No plan has a stage on the node. What it has loaded or fetches is dropped.
+  Member release(NodeId node, Time now, std::vector<Action>& actions);
+  std::vector<Member> dissolve(Time now, std::vector<Action>& actions);  // all of them; there is no plan then
+  void take(Member member, Time now);
 
   PlanState state() const { return state_; }
   Epoch epoch() const { return epoch_; }
@@ -149,6 +176,8 @@ class Placement {
 
   const plan::ModelShape model_;
   const Limits& limits_;
+  const std::uint32_t lane_;
+  Numbers& numbers_;
   std::map<NodeId, Node> nodes_;
   std::map<NodeId, Hosted> hosted_;                  // of the plan, or of the one before while there is none
   std::map<NodeId, Hosted> beside_;                  // for the move
@@ -173,7 +202,6 @@ class Placement {
   bool family_held_ = false;
   std::optional<std::string> family_;  // of the last plan
   std::size_t stages_loading_ = 0;     // of the plan
-  std::uint64_t stages_ = 0;           // over all epochs
   Time none_since_;
   Time planned_at_;  // the last attempt
   std::optional<Time> settle_at_;

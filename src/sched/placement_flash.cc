@@ -74,7 +74,7 @@ void Placement::keep_shards(std::vector<Action>& actions) {
   if (state_ != PlanState::kServing || fetch_ || !std::exchange(fetch_due_, false)) return;
   fetch_ = next_fetch();
   if (!fetch_) return;
-  fetch_->stage = {++stages_};
+  fetch_->stage = {++numbers_.stages};
   actions.emplace_back(FetchShard{fetch_->node, fetch_->stage, fetch_->range});
 }
 

@@ -67,6 +67,8 @@
 
 namespace shoal::sched {
 
+struct Outlook;  // balance.h
+
 // Most SequenceIds in the frees of one step, and most forks; what wire::Step can carry.
 inline constexpr std::size_t kFreesPerStepMax = 4096;
 inline constexpr std::size_t kForksPerStepMax = 64;
@@ -93,6 +95,8 @@ struct Limits {
   std::uint32_t stage_tries_max = 3;                      // and after so many failures until it joins anew
   bool keep_plan = false;  // it changes only when it must: nodes that join are spare, however fast they are
   std::size_t spares = 0;  // so many nodes get no layers, to take over from others, where the rest holds the model
+  // As many lanes are made as nodes can hold the model, each with nodes of its own, and so many at the most.
+  std::size_t replicas = 1;
 };
 
 // --- events ---
@@ -219,9 +223,17 @@ struct PlannedPlan {
   std::vector<Stage> stages;
   std::string explanation;
   std::string why;  // of a plan that was not needed at once; else ""
+  std::uint32_t lane = 0;
 };
+// In force from now on in its lane, instead of the one before.
 struct PublishPlan {
   PlannedPlan plan;
+};
+// The lane's plan is dead and none takes its place: what is under way of it is void, and does not count where it comes
+// back.
+struct WithdrawPlan {
+  Epoch epoch;
+  std::uint32_t lane = 0;
 };
 struct Row {
   SequenceId sequence;
@@ -276,6 +288,7 @@ struct Emit {
   Token token = 0;                            // kToken
   FinishReason reason = FinishReason::kStop;  // kEnd
   std::uint32_t cached_tokens = 0;            // kEnd: of the prompt, found in the KV and not computed again
+  std::uint32_t answer_tokens = 0;            // kEnd: emitted in all
   Error error;                                // kError
 };
 // One timer is enough: this replaces the one set before. nullopt: none. The Timer event may come for nothing: a timer
@@ -284,7 +297,16 @@ struct SetTimer {
   std::optional<Time> at;
 };
 
-using Action = std::variant<PublishPlan, LoadStage, DropStage, FetchShard, SendStep, Replay, AskDrafts, Emit, SetTimer>;
+// For people: a sequence goes on in another lane, from its tokens.
+struct SequenceMoved {
+  std::uint64_t request = 0;
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::string why;
+};
+
+using Action = std::variant<PublishPlan, LoadStage, DropStage, FetchShard, SendStep, Replay, AskDrafts, Emit, SetTimer,
+                            WithdrawPlan, SequenceMoved>;
 
 // --- what a person may want to know ---
 
@@ -309,6 +331,11 @@ struct Snapshot {
   std::uint32_t sequences_refilling = 0;  // live, and waiting for a stage that takes the place of another
   std::uint64_t sequences_resumed = 0;    // under a new plan, from what the stages still had, since the start
   std::uint64_t sequences_restarted = 0;  // under a new plan, from their tokens
+  // With several lanes, all above is of all of them, and `plan` is that of the first that has one. Of each lane, then:
+  std::vector<Snapshot> lanes;
+  std::uint32_t nodes = 0;
+  std::uint64_t sequences_moved = 0;   // from a lane to another
+  std::vector<std::string> decisions;  // the newest ones last: who went where, and why
 };
 
 class Scheduler {
@@ -319,6 +346,7 @@ class Scheduler {
   // `now` never goes back. At most O(nodes + sequences + rows) actions; a token costs O(log sequences).
   std::vector<Action> on(const Event& event, Time now);
   Snapshot snapshot() const;
+  std::vector<Outlook> outlooks(Time now) const;  // of each lane
 
  private:
   struct State;

@@ -49,7 +49,10 @@ class Harness {
     if (const auto* arrived = std::get_if<SequenceArrived>(&event)) texts_[arrived->request] = arrived->prompt;
     for (Action& action : scheduler_.on(event, now)) {
       if (const auto* load = std::get_if<LoadStage>(&action)) loading.push_back(load->stage);
-      if (const auto* plan = std::get_if<PublishPlan>(&action)) epoch = plan->plan.epoch;
+      if (const auto* plan = std::get_if<PublishPlan>(&action)) {
+        epoch = plan->plan.epoch;
+        plans_[epoch] = plan->plan;
+      }
       if (const auto* set = std::get_if<SetTimer>(&action)) timer = set->at;
       const auto* emit = std::get_if<Emit>(&action);
       if (emit && emit->kind == EmitKind::kToken) texts_[emit->request].push_back(emit->token);
@@ -96,8 +99,7 @@ class Harness {
   Harness& back(const SendStep& step, Choose choose_of, Duration busy = {}) {
     StepDone done{step.epoch, step.step, busy};
     if (stage_time) {
-      const Snapshot planned = snapshot();
-      for (const PlannedPlan::Stage& stage : planned.plan->stages) {
+      for (const PlannedPlan::Stage& stage : plans_.at(step.epoch).stages) {
         done.stages.push_back({stage.stage, stage_time(stage) * static_cast<Duration::rep>(step.rows.size())});
         done.slowest_stage = std::max(done.slowest_stage, done.stages.back().time);
       }
@@ -147,6 +149,7 @@ class Harness {
     return found;
   }
   Snapshot snapshot() const { return scheduler_.snapshot(); }
+  const PlannedPlan& plan_of(Epoch of) const { return plans_.at(of); }
 
   Time now{std::chrono::seconds(1)};
   std::vector<Action> actions;
@@ -158,6 +161,7 @@ class Harness {
  private:
   Scheduler scheduler_;
   std::map<std::uint64_t, std::vector<Token>> texts_;  // by request
+  std::map<Epoch, PlannedPlan> plans_;
 };
 
 }  // namespace shoal::sched::test

@@ -20,7 +20,7 @@ Result<Sequence*> Sequences::add(const SequenceArrived& event, Time now) {
 
   Sequence& sequence = table_[event.request];
   sequence.request = event.request;
-  sequence.arrival = ++arrivals_;
+  sequence.arrival = ++numbers_.arrivals;
   sequence.arrived = now;
   sequence.prompt_tokens = static_cast<std::uint32_t>(event.prompt.size());
   sequence.tokens_max = std::min(event.tokens_max, static_cast<std::uint32_t>(context) - sequence.prompt_tokens);
@@ -64,8 +64,37 @@ void Sequences::remove(Sequence& sequence) {
 }
 
 Sequence* Sequences::oldest() const {
-  if (!live_.empty()) return live_.begin()->second;
-  return waiting_.empty() ? nullptr : waiting_.begin()->second;
+  if (live_.empty()) return next_waiting();
+  if (waiting_.empty()) return live_.begin()->second;
+  return std::min(*live_.begin(), *waiting_.begin()).second;
+}
+
+Sequence Sequences::copy_of(const Sequence& sequence) {
+  Sequence copy;
+  copy.request = sequence.request;
+  copy.arrival = sequence.arrival;
+  copy.arrived = sequence.arrived;
+  copy.tokens = sequence.tokens;
+  copy.prompt_tokens = sequence.prompt_tokens;
+  copy.tokens_max = sequence.tokens_max;
+  copy.logits_wanted = sequence.logits_wanted;
+  copy.cells_reserved = sequence.prompt_tokens + sequence.tokens_max;
+  copy.step_failures = sequence.step_failures;
+  copy.cached_tokens = sequence.cached_tokens;
+  copy.lookup = sequence.lookup;
+  copy.acceptance = sequence.acceptance;
+  copy.told = sequence.told;
+  copy.asked = sequence.asked;
+  copy.model_acceptance = sequence.model_acceptance;
+  copy.moves = sequence.moves;
+  copy.moved_at = sequence.moved_at;
+  return copy;
+}
+
+void Sequences::put(Sequence sequence) {
+  const std::uint64_t request = sequence.request;
+  Sequence& there = table_[request] = std::move(sequence);
+  waiting_.emplace(there.arrival, &there);
 }
 
 }  // namespace shoal::sched

@@ -1,7 +1,7 @@
 // The sequences a scheduler knows: those admitted to the pipeline and those that wait for it, first come first served.
 //
 // Invariants: at most sequences_max are live, and the cells they have reserved are at most kv_tokens_total; every
-// waiting sequence came after every live one.
+// waiting sequence came after every live one, but for those that were put in by another lane.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sched/drafting.h"
+#include "sched/numbers.h"
 #include "sched/scheduler.h"
 
 namespace shoal::sched {
@@ -58,6 +59,11 @@ struct Sequence {
   std::vector<Token> model_drafts;   // and its answer
   Acceptance model_acceptance{0.8};  // only asking tells: it is asked soon
 
+  // Balance's.
+  bool leaving = false;     // nothing is to be sent ahead of it
+  std::uint32_t moves = 0;  // to another lane, for being quicker there
+  Time moved_at;
+
   std::uint32_t emitted() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
 };
 
@@ -65,7 +71,7 @@ using SequenceOrder = std::map<std::uint64_t, Sequence*>;  // by arrival
 
 class Sequences {
  public:
-  explicit Sequences(const Limits& limits) : limits_(limits) {}
+  Sequences(const Limits& limits, Numbers& numbers) : limits_(limits), numbers_(numbers) {}
 
   // The new sequence waits. kInvalidArgument: it can never work; nothing is kept. An id that is 0 or known: nullptr.
   Result<Sequence*> add(const SequenceArrived& event, Time now);
@@ -77,6 +83,10 @@ class Sequences {
   // Takes it out, wherever it is.
   void remove(Sequence& sequence);
 
+  // From one lane to another: what of it is true of any. put(): it waits; the others of its id are gone.
+  static Sequence copy_of(const Sequence& sequence);
+  void put(Sequence sequence);
+
   const SequenceOrder& live() const { return live_; }
   const SequenceOrder& waiting() const { return waiting_; }
   Sequence* oldest() const;  // nullptr: there are none
@@ -84,10 +94,10 @@ class Sequences {
 
  private:
   const Limits& limits_;
+  Numbers& numbers_;
   std::map<std::uint64_t, Sequence> table_;  // by request
   SequenceOrder live_;
   SequenceOrder waiting_;
-  std::uint64_t arrivals_ = 0;
   std::uint64_t cells_reserved_ = 0;
 };
 
