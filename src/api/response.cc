@@ -142,6 +142,7 @@ Json node_object(const coordinator::NodeStatus& node) {
       {"memory_bytes_max", node.memory_bytes_max},
       {"addresses", node.addresses},
       {"layers", node.range ? range_object(*node.range) : Json()},
+      {"pipeline", node.range ? Json(node.pipeline + 1) : Json()},
       {"rtt_ms", node.rtt_ms ? Json(*node.rtt_ms) : Json()},
       {"paired_unix_seconds", node.paired_unix_seconds},
       {"seen_unix_seconds", node.seen_unix_seconds},
@@ -177,6 +178,22 @@ Json plan_object(const coordinator::PlanStatus& plan) {
   return {{"epoch", plan.epoch.value}, {"stages", std::move(stages)}, {"explanation", plan.explanation}};
 }
 
+Json pipeline_object(const coordinator::PipelineStatus& pipeline) {
+  return {{"state", to_string(pipeline.state)},
+          {"why_no_plan", pipeline.why_no_plan},
+          {"plan", pipeline.plan ? plan_object(*pipeline.plan) : Json()},
+          {"nodes", pipeline.nodes},
+          {"sequences_live", pipeline.sequences_live},
+          {"sequences_waiting", pipeline.sequences_waiting},
+          {"prompt_rows_waiting", pipeline.prompt_rows_waiting},
+          {"move", pipeline.move},
+          {"why_not_moved", pipeline.why_not_moved},
+          {"token_ms", pipeline.token_ms},
+          {"token_more_ms", pipeline.token_more_ms},
+          {"prompt_row_ms", pipeline.prompt_row_ms},
+          {"share", pipeline.share}};
+}
+
 }  // namespace
 
 std::string models_json(const std::string& name, std::int64_t created, std::uint32_t context_tokens_max) {
@@ -205,6 +222,8 @@ std::string revoked_json(const NodeId& id) {
 std::string status_json(const coordinator::ClusterStatus& status) {
   Json nodes = Json::array();
   for (const coordinator::NodeStatus& node : status.nodes) nodes.push_back(node_object(node));
+  Json pipelines = Json::array();
+  for (const coordinator::PipelineStatus& pipeline : status.pipelines) pipelines.push_back(pipeline_object(pipeline));
   const coordinator::ModelStatus& model = status.model;
   return text_of({{"state", to_string(status.state)},
                   {"why_no_plan", status.why_no_plan},
@@ -220,6 +239,9 @@ std::string status_json(const coordinator::ClusterStatus& status) {
                     {"context_tokens_max", model.context_tokens_max}}},
                   {"nodes", std::move(nodes)},
                   {"plan", status.plan ? plan_object(*status.plan) : Json()},
+                  {"pipelines", std::move(pipelines)},
+                  {"decisions", status.decisions},
+                  {"sequences_moved", status.sequences_moved},
                   {"sequences_live", status.sequences_live},
                   {"sequences_waiting", status.sequences_waiting},
                   {"steps_in_flight", status.steps_in_flight},

@@ -160,8 +160,7 @@ std::string device_table(const json& nodes) {
   return rows.size() > 1 ? text_of(telling_columns(rows)) : "";
 }
 
-StageTexts stage_texts(const json& status, std::size_t index) {
-  const auto& stages = status.at("plan").at("stages");
+StageTexts stage_texts(const json& status, const json& stages, std::size_t index) {
   StageTexts texts{"-", "-", ""};
   if (const json* told = stage_telemetry(status, stages[index])) {
     if (const auto queued = number(*told, "steps_queued")) texts.queued = fmt::format("{:.0f}", *queued);

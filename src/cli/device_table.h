@@ -18,6 +18,6 @@ struct StageTexts {
   std::string step;    // what one takes to compute, lately
   std::string rtt;     // to the next stage's node, "" when there is no direct link
 };
-StageTexts stage_texts(const nlohmann::json& status, std::size_t stage);
+StageTexts stage_texts(const nlohmann::json& status, const nlohmann::json& stages, std::size_t stage);
 
 }  // namespace shoal::cli

@@ -36,6 +36,7 @@ struct Options {
   OwnerLimits limits;
   std::uint32_t nodes = 1;
   std::uint32_t spares = 0;
+  std::uint32_t replicas = 1;
   bool keep_plan = false;
   std::uint32_t plan_wait_s = 60;
   bool no_mdns = false;
@@ -95,6 +96,7 @@ Status serve(Options options) {
   coordinator_options.drafts = drafts.get();
   coordinator_options.limits.nodes_min = options.nodes;
   coordinator_options.limits.spares = options.spares;
+  coordinator_options.limits.replicas = options.replicas;
   coordinator_options.limits.keep_plan = options.keep_plan;
   coordinator_options.limits.plan_wait_max = std::chrono::seconds(options.plan_wait_s);
   SHOAL_ASSIGN_OR_RETURN(auto coordinator,
@@ -170,6 +172,12 @@ void add_serve(CLI::App& app, Context& context) {
   verb->add_option("--spares", options->spares,
                    "Leave so many nodes without layers, to take over from others, where the rest holds the model")
       ->check(CLI::Range(0u, 1024u))
+      ->capture_default_str();
+  verb->add_option("--replicas", options->replicas,
+                   "Serve from so many pipelines beside each other, each with the whole model on nodes of its own, where "
+                   "the nodes can hold it so often: a node's loss then costs its pipeline only, and the answers in it go "
+                   "on in another")
+      ->check(CLI::Range(1u, 64u))
       ->capture_default_str();
   verb->add_flag("--keep-plan", options->keep_plan,
                  "Change the plan only when it must be: no layers for nodes that join, or that turn out faster");

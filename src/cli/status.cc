@@ -6,6 +6,7 @@
 #include "cli/api_client.h"
 #include "cli/device_table.h"
 #include "cli/node_text.h"
+#include "cli/status_why.h"
 #include "cli/verb.h"
 
 namespace shoal::cli {
@@ -16,6 +17,7 @@ using nlohmann::json;
 struct Options {
   std::string state;
   bool json = false;
+  bool why = false;
 };
 
 std::string layers_text(const json& layers) {
@@ -44,18 +46,35 @@ std::string link_text(const json& stage, const std::string& rtt) {
   return fmt::format("{}, {}{}{}", link, stage.value("sends", "f32"), rtt.empty() ? "" : ", ", rtt);
 }
 
-void print_stages(const json& status) {
+void print_stages(const json& status, const json& stages) {
   std::printf("\n  %-7s %-20s %-13s %-17s %-6s %-8s %s\n", "layers", "node", "state", "memory", "queue", "step",
               "link to next");
-  const auto& stages = status["plan"]["stages"];
   for (std::size_t i = 0; i < stages.size(); ++i) {
     const auto& stage = stages[i];
-    const StageTexts told = stage_texts(status, i);
+    const StageTexts told = stage_texts(status, stages, i);
     std::printf("  %-7s %-20s %-13s %-17s %-6s %-8s %s\n", layers_text(stage["layers"]).c_str(),
                 stage.value("node_name", "").c_str(), stage_state_text(stage).c_str(), memory_text(stage).c_str(),
                 told.queued.c_str(), told.step.c_str(), link_text(stage, told.rtt).c_str());
     if (std::string error = stage.value("error", ""); !error.empty()) std::printf("          %s\n", error.c_str());
   }
+}
+
+// "pipeline 2: serving, 3 live, 0 waiting"; nothing of a pipeline that has no nodes.
+void print_pipeline(const json& status, const json& pipeline, std::size_t number) {
+  const bool several = status["pipelines"].size() > 1;
+  if (several && pipeline.value("nodes", 0) == 0) return;
+  if (several) {
+    const std::string why = pipeline.value("why_no_plan", "");
+    std::printf("\n  pipeline %zu: %s%s%s, %d live, %d waiting\n", number, pipeline.value("state", "").c_str(),
+                why.empty() ? "" : ": ", why.c_str(), pipeline.value("sequences_live", 0),
+                pipeline.value("sequences_waiting", 0));
+  }
+  if (!pipeline["plan"].is_object()) return;
+  print_stages(status, pipeline["plan"]["stages"]);
+  std::printf("\n  %s\n", pipeline["plan"].value("explanation", "").c_str());
+  if (const auto move = pipeline.value("move", ""); !move.empty())
+    std::printf("  being made ready: %s\n", move.c_str());
+  if (const auto stays = pipeline.value("why_not_moved", ""); !stays.empty()) std::printf("  %s\n", stays.c_str());
 }
 
 void print_nodes(const json& nodes) {
@@ -107,13 +126,8 @@ Status print_status(const json& status) {
     std::printf("  healed     under a new plan %llu answers went on where they were, %llu were computed again\n",
                 resumed, restarted);
   }
-  if (status["plan"].is_object()) {
-    print_stages(status);
-    std::printf("\n  %s\n", status["plan"].value("explanation", "").c_str());
-    if (const auto move = status.value("move", ""); !move.empty())
-      std::printf("  being made ready: %s\n", move.c_str());
-    if (const auto stays = status.value("why_not_moved", ""); !stays.empty()) std::printf("  %s\n", stays.c_str());
-  }
+  const auto& pipelines = status["pipelines"];
+  for (std::size_t i = 0; i < pipelines.size(); ++i) print_pipeline(status, pipelines[i], i + 1);
   print_nodes(status["nodes"]);
   if (const std::string devices = device_table(status["nodes"]); !devices.empty()) {
     std::printf("\n%s", devices.c_str());
@@ -124,7 +138,7 @@ Status print_status(const json& status) {
 Status status(const Options& options) {
   SHOAL_ASSIGN_OR_RETURN(ApiClient client, ApiClient::of(options.state));
   SHOAL_ASSIGN_OR_RETURN(json answer, client.get("/shoal/v1/status"));
-  return print_answer(answer, options.json, print_status);
+  return print_answer(answer, options.json, options.why ? print_why : print_status);
 }
 
 }  // namespace
@@ -132,6 +146,8 @@ Status status(const Options& options) {
 void add_status(CLI::App& app, Context& context) {
   auto options = std::make_shared<Options>();
   auto* verb = app.add_subcommand("status", "The plan, the nodes, exactness, speed");
+  verb->add_flag("--why", options->why,
+                 "Why the plan is as it is, where a new answer would go, and who went elsewhere");
   verb->add_flag("--json", options->json, "As JSON");
   verb->add_option("--state", options->state, "State directory of the coordinator");
   verb->callback([options, &context] { finish(context, status(*options)); });

@@ -74,7 +74,7 @@ Status Cluster::revoke(const NodeId& id) {
   if (!members_.contains(id)) return not_paired(id);
   SHOAL_RETURN_IF_ERROR(store_.forget_node(id));
   const Member gone = std::move(members_.extract(id).mapped());
-  relay_allowed_.erase(id);
+  relay_groups_.erase(id);
   const Error why{ErrorCode::kUnauthenticated, kRevoked};
   for (auto& [key, link] : other_links_) {
     if (link->peer() == id) link->reject(why);
@@ -177,7 +177,9 @@ void Cluster::on_control_frame(const NodeId& id, wire::Frame frame) {
 
 // The frame is not looked into: its receiver checks it as if it had come directly.
 void Cluster::relay(const NodeId& from, const NodeId& to, Bytes frame) {
-  if (!relay_allowed_.contains(from) || !relay_allowed_.contains(to)) return;
+  const auto sender = relay_groups_.find(from);
+  const auto receiver = relay_groups_.find(to);
+  if (sender == relay_groups_.end() || receiver == relay_groups_.end() || sender->second != receiver->second) return;
   relayed_bytes_ += frame.size();
   send(to, wire::Relay{from}, std::make_shared<const Bytes>(std::move(frame)));
 }

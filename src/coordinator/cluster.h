@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -50,8 +49,8 @@ class Cluster {
   void send(const NodeId& id, const wire::Message& message, std::shared_ptr<const Bytes> raw = nullptr);
   void send_to_all(const wire::Message& message);
 
-  // Only these may have frames relayed to each other: the nodes of the current plan.
-  void allow_relay_between(std::set<NodeId> nodes) { relay_allowed_ = std::move(nodes); }
+  // Only nodes of one group may have frames relayed to each other: those of one pipeline's plan.
+  void allow_relay_within(std::map<NodeId, std::uint32_t> groups) { relay_groups_ = std::move(groups); }
   std::uint64_t relayed_bytes() const { return relayed_bytes_; }
 
   // A single-use secret for a join link.
@@ -79,7 +78,7 @@ class Cluster {
   std::unique_ptr<net::Listener> listener_;
   std::map<NodeId, Member> members_;
   std::map<net::Link*, std::shared_ptr<net::Link>> other_links_;  // pairing and fetching
-  std::set<NodeId> relay_allowed_;
+  std::map<NodeId, std::uint32_t> relay_groups_;
   std::uint64_t relayed_bytes_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -146,14 +146,14 @@ TEST_F(ClusterTest, FramesAreRelayedBetweenNodesOfThePlanOnly) {
   ASSERT_TRUE(run_until([&] { return frames_.size() == 1; }));
   EXPECT_EQ(cluster_->relayed_bytes(), 0u);
 
-  cluster_->allow_relay_between({a_.id(), b_.id()});
+  cluster_->allow_relay_within({{a_.id(), 0}, {b_.id(), 0}});
   a_.send(wire::Relay{b_.id()}, Bytes{1});
   ASSERT_TRUE(run_until([&] { return b_.has<wire::Relay>(); }));
   EXPECT_EQ(b_.all<wire::Relay>()[0].peer, a_.id()) << "from whom";
   EXPECT_EQ(b_.frames.back().raw, Bytes{1});
   EXPECT_EQ(cluster_->relayed_bytes(), 1u);
 
-  cluster_->allow_relay_between({a_.id()});
+  cluster_->allow_relay_within({{a_.id(), 0}, {b_.id(), 1}});
   a_.send(wire::Relay{b_.id()}, Bytes(100, 2));
   a_.send(wire::StageReady{StageId{4}});
   ASSERT_TRUE(run_until([&] { return frames_.size() == 2; }));
@@ -190,7 +190,7 @@ TEST_F(ClusterTest, RevokingCutsFetchLinksAndRelaying) {
   a_.send(wire::FetchPiece{Sha256::of(as_bytes("x")), 0, 1000});
   ASSERT_TRUE(run_until([&] { return a_.has<wire::PieceData>(); }));
   connect(b_);
-  cluster_->allow_relay_between({a_.id(), b_.id()});
+  cluster_->allow_relay_within({{a_.id(), 0}, {b_.id(), 0}});
   ASSERT_TRUE(cluster_->revoke(a_.id()).ok());
   expect_refused(a_, ErrorCode::kUnauthenticated);
   ASSERT_TRUE(run_until([&] { return !control->is_open(); }));

@@ -173,6 +173,11 @@ void Coordinator::execute(sched::Action action) {
     fetch_shard(*fetch);
   } else if (const auto* order = std::get_if<sched::Replay>(&action)) {
     replay(*order);
+  } else if (const auto* dead = std::get_if<sched::WithdrawPlan>(&action)) {
+    withdraw(*dead);
+  } else if (const auto* moved = std::get_if<sched::SequenceMoved>(&action)) {
+    log_info("answer {} goes on in pipeline {} instead of {}: {}", moved->request, moved->to + 1, moved->from + 1,
+             moved->why);
   }
 }
 
@@ -194,23 +199,25 @@ void Coordinator::send_step(sched::SendStep action) {
     if (std::exchange(request, row.request) == row.request) continue;
     if (auto answer = answers_.find(row.request); answer != answers_.end()) answer->second->admitted(last_step_);
   }
-  steps_[action.step] = {std::move(action.rows), last_step_, action.ends_at};
+  steps_[action.step] = {action.epoch, std::move(action.rows), last_step_, action.ends_at};
   if (!links_warm_) doze_links();
   cluster_.send(action.node, step);
 }
 
 void Coordinator::replay(const sched::Replay& action) {
-  steps_[action.step] = {{}, clock_.now(), action.ends_at};
+  steps_[action.step] = {action.epoch, {}, clock_.now(), action.ends_at};
   cluster_.send(action.node, wire::Replay{action.epoch, action.step, action.stage, action.ends_at, action.sequence,
                                           action.first, action.count});
 }
 
-// Control links of the plan's nodes are kept warm while steps flow, and may doze afterwards.
+// Control links of the plans' nodes are kept warm while steps flow, and may doze afterwards.
 void Coordinator::doze_links() {
   bool warm = clock_.now() - last_step_ < kWarmFor;
   if (warm != links_warm_) {
-    for (const auto& stage : plan_.stages) {
-      if (const auto* member = cluster_.find(stage.node); member && member->link) member->link->set_warm(warm);
+    for (const auto& [lane, plan] : plans_) {
+      for (const auto& stage : plan.stages) {
+        if (const auto* member = cluster_.find(stage.node); member && member->link) member->link->set_warm(warm);
+      }
     }
     links_warm_ = warm;
   }
@@ -311,7 +318,7 @@ void Coordinator::on_frame(const NodeId& node, wire::Frame frame) {
 // A Replay that the journal cannot serve ends no plan.
 void Coordinator::tell_failed(const NodeId& node, const wire::StepFailed& failed) {
   const auto step = steps_.find(failed.step);
-  if (failed.epoch != plan_.epoch || step == steps_.end()) return;
+  if (step == steps_.end() || failed.epoch != step->second.epoch) return;
   const bool is_replay = step->second.rows.empty() && step->second.ends_at;
   if (is_replay && failed.code == ErrorCode::kNotFound) return story_.journal_too_short(node, failed.message);
   story_.step_failed(node, failed.message);
@@ -319,9 +326,10 @@ void Coordinator::tell_failed(const NodeId& node, const wire::StepFailed& failed
 
 void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw) {
   const auto under_way = steps_.find(result.step);
-  if (result.epoch != plan_.epoch || plan_.stages.empty() || under_way == steps_.end()) return;
+  const sched::PlannedPlan* plan = plan_of(result.epoch);
+  if (plan == nullptr || under_way == steps_.end() || result.epoch != under_way->second.epoch) return;
   const StageId ends_at = under_way->second.ends_at;
-  if (ends_at ? !own_stage(node, ends_at) : plan_.stages.back().node != node) return;
+  if (ends_at ? !own_stage(node, ends_at) : plan->stages.back().node != node) return;
   auto step = steps_.extract(under_way);
   if (ends_at) return feed(sched::StepDone{result.epoch, result.step});
   const std::vector<sched::Row>& rows = step.mapped().rows;
@@ -423,8 +431,7 @@ Status Coordinator::revoke_node(const NodeId& id) {
   SHOAL_RETURN_IF_ERROR(revoked);
   held_.erase(id);
   cares_.erase(id);
-  if (std::any_of(plan_.stages.begin(), plan_.stages.end(), [&](const auto& stage) { return stage.node == id; }))
-    withdraw_plan();
+  withdraw_plans_with(id);
   return {};
 }
 

@@ -75,9 +75,10 @@ class Coordinator final : public CompletionService {
   net::Endpoint cluster_endpoint() const { return cluster_.endpoint(); }
 
  private:
-  // What became of a stage of the current plan.
+  // What became of a stage of a plan in force, or of one that is made ready.
   struct StageRecord {
     NodeId node;
+    std::uint32_t lane = 0;
     LayerRange range;
     std::uint64_t memory_planned_bytes = 0;
     StageState state = StageState::kFetching;
@@ -98,8 +99,14 @@ class Coordinator final : public CompletionService {
   void feed(sched::Event event);
   void execute(sched::Action action);
   void publish(const sched::PublishPlan& action);
-  void withdraw_plan();
-  wire::LoadStage load_order(const NodeId& node, StageId stage, LayerRange range,
+  void withdraw(const sched::WithdrawPlan& action);
+  void withdraw_plans_with(const NodeId& node);
+  void send_plan(std::uint32_t lane);
+  void allow_relays();
+  // The plan in force that has this epoch; nullptr: none has.
+  const sched::PlannedPlan* plan_of(Epoch epoch) const;
+  const sched::PlannedPlan* plan_with(StageId stage) const;
+  wire::LoadStage load_order(std::uint32_t lane, const NodeId& node, StageId stage, LayerRange range,
                              const model::ShardLayout& layout) const;
   void load_stage(const sched::LoadStage& action);
   void fetch_shard(const sched::FetchShard& action);
@@ -125,21 +132,23 @@ class Coordinator final : public CompletionService {
   void tell_failed(const NodeId& node, const wire::StepFailed& failed);
   void on_result(const NodeId& node, const wire::StepResult& result, const Bytes& raw);
   void count_step(const wire::StepResult& result, Duration way);
-  TracedPlan traced_plan() const;
+  TracedPlan traced_plan(const sched::PlannedPlan& planned) const;
   void trace_step(const wire::StepResult& result, const std::vector<sched::Row>& rows, Time sent, Time returned);
   void on_link_report(const wire::LinkReport& report);
   bool adapts_activations() const;
-  bool links_settled() const;
+  bool links_settled(const sched::PlannedPlan& plan) const;
   void begin_activations();
-  void keep_speeds(Epoch epoch, const std::vector<MeasuredLink>& links);
+  void begin_activations(const sched::PlannedPlan& plan);
+  void keep_speeds(const std::vector<MeasuredLink>& links);
   void adapt_activations(const wire::StepResult& result, std::size_t rows, Time now);
   void set_activations(StageId stage, ActivationType type);
   std::vector<MeasuredLink> control_links() const;
-  std::vector<MeasuredLink> data_links() const;  // of the current plan, between nodes
+  std::vector<MeasuredLink> data_links(const sched::PlannedPlan& plan) const;  // between its nodes
   StageRecord* own_stage(const NodeId& node, StageId stage);
   void doze_links();
 
   PlanStatus plan_status(const sched::PlannedPlan& plan) const;
+  std::vector<PipelineStatus> pipelines_status(const sched::Snapshot& snapshot) const;
   std::optional<NodeTelemetry> telemetry_status(const Cluster::Member& member) const;
   std::string node_name(const NodeId& node) const;
   std::string kernel_family(const NodeId& node) const;  // "" when it is not connected
@@ -154,7 +163,7 @@ class Coordinator final : public CompletionService {
   EventStory story_;
   Cluster cluster_;
   LinkBench link_bench_;
-  Epoch links_measured_;  // whose data links were measured to choose activations
+  std::map<std::uint32_t, Epoch> links_measured_;  // by lane: whose data links were measured to choose activations
   Time activations_chosen_;
   KernelChoice kernels_;
   sched::Scheduler scheduler_;
@@ -166,7 +175,7 @@ class Coordinator final : public CompletionService {
   std::deque<sched::Event> events_;
   bool feeding_ = false;
 
-  sched::PlannedPlan plan_;
+  std::map<std::uint32_t, sched::PlannedPlan> plans_;  // by lane: the newest; without stages where it was withdrawn
   std::map<StageId, StageRecord> stages_;
   std::map<NodeId, Care> cares_;                    // of nodes that were connected since this process began
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
@@ -177,11 +186,12 @@ class Coordinator final : public CompletionService {
   };
   Fetch fetch_;  // the shard that a spare node fetches; no stage: none
   struct StepInFlight {
+    Epoch epoch;
     std::vector<sched::Row> rows;
     Time sent;
     StageId ends_at;  // none: at the last stage
   };
-  std::unordered_map<StepId, StepInFlight> steps_;  // of the current epoch
+  std::unordered_map<StepId, StepInFlight> steps_;  // of plans in force
   StepTotals step_totals_;
   TraceRecorder tracer_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Answer>> answers_;  // shared: a sink may cancel from its own call

@@ -8,12 +8,13 @@ Status Coordinator::start_net_bench(std::function<void(NetBench)> done) {
     return Error{ErrorCode::kAlreadyExists, "links are being measured already: ask again when that has ended"};
   }
   std::vector<MeasuredLink> links = control_links();
-  for (MeasuredLink& link : data_links()) links.push_back(std::move(link));
-  link_bench_.start(plan_.epoch, std::move(links),
-                    [this, epoch = plan_.epoch, done = std::move(done)](std::vector<MeasuredLink> measured) {
-                      keep_speeds(epoch, measured);
-                      done({std::move(measured), model_.manifest().embedding_length});
-                    });
+  for (const auto& [lane, plan] : plans_) {
+    for (MeasuredLink& link : data_links(plan)) links.push_back(std::move(link));
+  }
+  link_bench_.start(std::move(links), [this, done = std::move(done)](std::vector<MeasuredLink> measured) {
+    keep_speeds(measured);
+    done({std::move(measured), model_.manifest().embedding_length});
+  });
   return {};
 }
 
@@ -32,13 +33,14 @@ std::vector<MeasuredLink> Coordinator::control_links() const {
   return links;
 }
 
-std::vector<MeasuredLink> Coordinator::data_links() const {
+std::vector<MeasuredLink> Coordinator::data_links(const sched::PlannedPlan& plan) const {
   std::vector<MeasuredLink> links;
-  for (std::size_t i = 0; i + 1 < plan_.stages.size(); ++i) {
-    const auto& from = plan_.stages[i];
-    const auto& to = plan_.stages[i + 1];
+  for (std::size_t i = 0; i + 1 < plan.stages.size(); ++i) {
+    const auto& from = plan.stages[i];
+    const auto& to = plan.stages[i + 1];
     if (from.node == to.node) continue;
     links.push_back({LinkKind::kData, from.node, to.node, node_name(from.node), node_name(to.node), from.stage});
+    links.back().epoch = plan.epoch;
   }
   return links;
 }

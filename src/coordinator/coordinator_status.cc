@@ -2,6 +2,7 @@
 #include <set>
 
 #include "coordinator/coordinator.h"
+#include "sched/balance.h"
 
 namespace shoal::coordinator {
 namespace {
@@ -19,20 +20,27 @@ ClusterState state_of(sched::PlanState state) {
 }
 
 // One line over all stages: exact, or the first reason why not.
-std::pair<bool, std::string> exactness_of(const PlanStatus& plan, const std::set<std::string>& kernel_families) {
-  for (const auto& stage : plan.stages) {
-    if (stage.state != StageState::kReady) return {false, "not known before every stage is ready"};
-    if (stage.exactness.exact) continue;
-    std::string_view reason = stage.exactness.reason;
-    constexpr std::string_view kPrefix = "not exact: ";
-    if (reason.starts_with(kPrefix)) reason.remove_prefix(kPrefix.size());
-    return {false, fmt::format("not exact: {}: {}", stage.node_name, reason)};
+std::pair<bool, std::string> exactness_of(const std::vector<PipelineStatus>& pipelines,
+                                          const std::set<std::string>& kernel_families) {
+  std::string proof;
+  for (const auto& pipeline : pipelines) {
+    if (!pipeline.plan) continue;
+    for (const auto& stage : pipeline.plan->stages) {
+      if (stage.state != StageState::kReady) return {false, "not known before every stage is ready"};
+      if (proof.empty()) proof = stage.exactness.reason;
+      if (stage.exactness.exact) continue;
+      std::string_view reason = stage.exactness.reason;
+      constexpr std::string_view kPrefix = "not exact: ";
+      if (reason.starts_with(kPrefix)) reason.remove_prefix(kPrefix.size());
+      return {false, fmt::format("not exact: {}: {}", stage.node_name, reason)};
+    }
   }
+  if (proof.empty()) return {false, "not known before there is a plan"};
   if (kernel_families.size() > 1) {
     return {false, fmt::format("not exact: the nodes have {} kernel families, so an answer depends on who computes it",
                                kernel_families.size())};
   }
-  return {true, fmt::format("exact: every stage proved it ({})", plan.stages.front().exactness.reason)};
+  return {true, fmt::format("exact: every stage proved it ({})", proof)};
 }
 
 }  // namespace
@@ -60,6 +68,31 @@ std::optional<NodeTelemetry> Coordinator::telemetry_status(const Cluster::Member
   return status;
 }
 
+std::vector<PipelineStatus> Coordinator::pipelines_status(const sched::Snapshot& snapshot) const {
+  const std::vector<sched::Outlook> outlooks = scheduler_.outlooks(clock_.now());
+  std::vector<PipelineStatus> pipelines;
+  for (std::size_t i = 0; i < outlooks.size(); ++i) {
+    const sched::Snapshot& lane = snapshot.lanes.empty() ? snapshot : snapshot.lanes.at(i);
+    const sched::Outlook& outlook = outlooks[i];
+    PipelineStatus pipeline;
+    pipeline.state = state_of(lane.state);
+    pipeline.why_no_plan = lane.why_none;
+    if (lane.plan) pipeline.plan = plan_status(*lane.plan);
+    pipeline.nodes = lane.nodes;
+    pipeline.sequences_live = lane.sequences_live;
+    pipeline.sequences_waiting = lane.sequences_waiting;
+    pipeline.prompt_rows_waiting = outlook.prompt_rows;
+    pipeline.move = lane.move;
+    pipeline.why_not_moved = why_not_moved(lane);
+    pipeline.token_ms = outlook.token_us / 1000;
+    pipeline.token_more_ms = outlook.token_more_us / 1000;
+    pipeline.prompt_row_ms = outlook.prompt_row_us / 1000;
+    pipeline.share = outlook.share;
+    pipelines.push_back(std::move(pipeline));
+  }
+  return pipelines;
+}
+
 ClusterStatus Coordinator::status() const {
   sched::Snapshot snapshot = scheduler_.snapshot();
   Time now = clock_.now();
@@ -70,7 +103,10 @@ ClusterStatus Coordinator::status() const {
   status.model = {manifest.name,        manifest.architecture, manifest.quantization,
                   manifest.layer_count, manifest.size_bytes(), context_tokens_max()};
   status.coordinator_id = transport_.identity().id().hex();
+  status.pipelines = pipelines_status(snapshot);
   if (snapshot.plan) status.plan = plan_status(*snapshot.plan);
+  status.decisions = snapshot.decisions;
+  status.sequences_moved = snapshot.sequences_moved;
 
   std::set<std::string> kernel_families;
   for (const auto& [id, member] : cluster_.members()) {
@@ -91,20 +127,18 @@ ClusterStatus Coordinator::status() const {
       }
       if (auto rtt = member.link->rtt()) node.rtt_ms = static_cast<double>(rtt->count()) / 1000;
     }
-    if (status.plan) {
-      for (const auto& stage : status.plan->stages) {
+    for (std::size_t i = 0; i < status.pipelines.size(); ++i) {
+      if (!status.pipelines[i].plan) continue;
+      for (const auto& stage : status.pipelines[i].plan->stages) {
         if (stage.node != id) continue;
         node.range = stage.range;
+        node.pipeline = i;
         if (member.hello) kernel_families.insert(member.hello->kernel_family);
       }
     }
     status.nodes.push_back(std::move(node));
   }
-  if (status.plan && !status.plan->stages.empty()) {
-    std::tie(status.exact, status.exactness) = exactness_of(*status.plan, kernel_families);
-  } else {
-    status.exactness = "not known before there is a plan";
-  }
+  std::tie(status.exact, status.exactness) = exactness_of(status.pipelines, kernel_families);
 
   status.sequences_live = snapshot.sequences_live;
   status.sequences_waiting = snapshot.sequences_waiting;

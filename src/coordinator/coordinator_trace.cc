@@ -10,13 +10,15 @@ Status Coordinator::start_trace() {
                              kTraceWindowMax.count())};
   }
   tracer_.start(clock_.now());
-  if (!plan_.stages.empty()) tracer_.add_plan(traced_plan());
+  for (const auto& [lane, plan] : plans_) {
+    if (!plan.stages.empty()) tracer_.add_plan(traced_plan(plan));
+  }
   return {};
 }
 
-TracedPlan Coordinator::traced_plan() const {
-  TracedPlan plan{plan_.epoch, {}};
-  for (const auto& stage : plan_.stages) {
+TracedPlan Coordinator::traced_plan(const sched::PlannedPlan& planned) const {
+  TracedPlan plan{planned.epoch, {}};
+  for (const auto& stage : planned.stages) {
     const auto record = stages_.find(stage.stage);
     const bool relayed = record != stages_.end() && record->second.to_next == LinkPath::kRelay;
     plan.stages.push_back({stage.stage, stage.node, node_name(stage.node), stage.range, relayed});
@@ -40,7 +42,7 @@ void Coordinator::trace_step(const wire::StepResult& result, const std::vector<s
     }
     told.push_back(pass);
   }
-  tracer_.add_step(result.step, count_rows(rows), sent, returned, told);
+  tracer_.add_step(result.epoch, result.step, count_rows(rows), sent, returned, told);
 }
 
 }  // namespace shoal::coordinator

@@ -37,6 +37,7 @@ enum class EventKind : std::uint8_t {
   kSequenceFailed,  // ended with a typed error
   kNodePaused,      // by its owner
   kNodeResumed,
+  kSequencesMoved,  // to another pipeline, all for the same reason
 };
 
 struct EventKindInfo {
@@ -44,7 +45,7 @@ struct EventKindInfo {
   LogLevel level;         // of its line in the coordinator's log
 };
 // By kind.
-inline constexpr std::array<EventKindInfo, 19> kEventKinds = {{
+inline constexpr std::array<EventKindInfo, 20> kEventKinds = {{
     {"coordinator_started", LogLevel::kInfo}, {"coordinator_stopped", LogLevel::kInfo},
     {"node_paired", LogLevel::kInfo},         {"node_connected", LogLevel::kInfo},
     {"node_lost", LogLevel::kInfo},           {"node_revoked", LogLevel::kInfo},
@@ -54,7 +55,7 @@ inline constexpr std::array<EventKindInfo, 19> kEventKinds = {{
     {"plan_none", LogLevel::kInfo},           {"stage_ready", LogLevel::kInfo},
     {"stage_failed", LogLevel::kError},       {"step_failed", LogLevel::kWarning},
     {"sequence_failed", LogLevel::kWarning},  {"node_paused", LogLevel::kInfo},
-    {"node_resumed", LogLevel::kInfo},
+    {"node_resumed", LogLevel::kInfo},        {"sequences_moved", LogLevel::kInfo},
 }};
 inline constexpr std::string_view to_string(EventKind kind) {
   return kEventKinds[static_cast<std::size_t>(kind)].name;

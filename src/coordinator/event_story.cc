@@ -1,6 +1,7 @@
 #include "coordinator/event_story.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/bytes.h"
 
@@ -87,7 +88,15 @@ Event EventStory::make(EventKind kind, std::string text) const {
   Event event;
   event.kind = kind;
   event.text = std::move(text);
-  if (plan_.epoch) event.epoch = plan_.epoch;
+  Epoch newest;
+  for (const auto& [number, lane] : lanes_) newest = std::max(newest, lane.plan.epoch);
+  if (newest) event.epoch = newest;
+  return event;
+}
+
+Event EventStory::make(EventKind kind, const Lane& lane, std::string text) const {
+  Event event = make(kind, std::move(text));
+  if (lane.plan.epoch) event.epoch = lane.plan.epoch;
   return event;
 }
 
@@ -150,9 +159,12 @@ void EventStory::connected(const NodeId& node, const std::string& name, std::uin
 }
 
 std::optional<LayerRange> EventStory::range_of(const NodeId& node) const {
-  const auto stage =
-      std::find_if(plan_.stages.begin(), plan_.stages.end(), [&](const auto& each) { return each.node == node; });
-  return stage == plan_.stages.end() ? std::nullopt : std::optional(stage->range);
+  for (const auto& [number, lane] : lanes_) {
+    for (const auto& stage : lane.plan.stages) {
+      if (stage.node == node) return stage.range;
+    }
+  }
+  return std::nullopt;
 }
 
 // "; it held layers 6-11"
@@ -274,58 +286,84 @@ void EventStory::scheduled(const sched::Event& event, const std::vector<sched::A
   } else if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
     std::erase(joined_, name_of(lost->node));
   }
+  several_ = snapshot.lanes.size() > 1;
+  const auto of_lane = [&](std::uint32_t lane) -> const sched::Snapshot& {
+    return several_ ? snapshot.lanes.at(lane) : snapshot;
+  };
+  tell_moved(actions);
   for (const auto& action : actions) {
     if (const auto* plan = std::get_if<sched::PublishPlan>(&action)) {
-      tell_plan(plan->plan, event, snapshot);
+      tell_plan(plan->plan, event, of_lane(plan->plan.lane));
     } else if (const auto* load = std::get_if<sched::LoadStage>(&action)) {
       loading_[load->stage] = {load->node, load->range, clock_.now()};
     } else if (const auto* drop = std::get_if<sched::DropStage>(&action)) {
       loading_.erase(drop->stage);
     }
   }
-  tell_state(event, snapshot);
+  for (std::uint32_t lane = 0; lane < std::max<std::size_t>(snapshot.lanes.size(), 1); ++lane) {
+    tell_state(lane, event, of_lane(lane));
+  }
+}
+
+std::string EventStory::lane_text(std::uint32_t lane) const {
+  return several_ ? fmt::format("pipeline {}: ", lane + 1) : "";
+}
+
+// "3 answers go on in pipeline 2 instead of 1: there is no plan here any more"
+void EventStory::tell_moved(const std::vector<sched::Action>& actions) {
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::size_t> moved;
+  for (const auto& action : actions) {
+    if (const auto* one = std::get_if<sched::SequenceMoved>(&action)) ++moved[{one->from, one->to, one->why}];
+  }
+  for (const auto& [way, count] : moved) {
+    const auto& [from, to, why] = way;
+    log_.add(make(EventKind::kSequencesMoved,
+                  fmt::format("{} {} in pipeline {} instead of {}: {}", count_text(count, "answer"),
+                              count == 1 ? "goes on" : "go on", to + 1, from + 1, why)));
+  }
 }
 
 void EventStory::tell_plan(const sched::PlannedPlan& plan, const sched::Event& event, const sched::Snapshot& snapshot) {
-  const std::size_t stay = stages_that_stay(plan_, plan);
-  const bool again = same_stages(plan_, plan);
+  Lane& lane = lanes_[plan.lane];
+  const std::size_t stay = stages_that_stay(lane.plan, plan);
+  const bool again = same_stages(lane.plan, plan);
   std::string text;
   if (again) {
-    text = fmt::format("the same stages again{}{}", reason(event, plan, {}),
+    text = fmt::format("the same stages again{}{}", reason(event, lane, plan, {}),
                        stay == plan.stages.size() ? "" : "; all are loaded anew");
   } else {
-    const Moves moved = moves(plan);
-    text = moved.text + reason(event, plan, moved.from) + (plan.why.empty() ? "" : ", " + plan.why);
-    if (!plan_.stages.empty()) {
+    const Moves moved = moves(lane.plan, plan);
+    text = moved.text + reason(event, lane, plan, moved.from) + (plan.why.empty() ? "" : ", " + plan.why);
+    if (!lane.plan.stages.empty()) {
       text += stay == 0 ? "; no stage stays"
                         : fmt::format("; {} of {} {}", stay, count_text(plan.stages.size(), "stage"),
                                       stay == 1 ? "stays" : "stay");
     }
   }
-  plan_ = plan;
+  lane.plan = plan;
   joined_.clear();
-  log_.add(make(again ? EventKind::kPlanRestarted : EventKind::kPlanMade,
-                fmt::format("plan {}: {}{}", plan.epoch.value, text, answers_text(snapshot))));
+  log_.add(make(again ? EventKind::kPlanRestarted : EventKind::kPlanMade, lane,
+                fmt::format("{}plan {}: {}{}", lane_text(plan.lane), plan.epoch.value, text, answers_text(snapshot))));
 }
 
 // "galaxy-s9 takes layers 6-11 from pixel-4 and moto 12-13": the stages that the plan before did not have.
-EventStory::Moves EventStory::moves(const sched::PlannedPlan& plan) const {
+EventStory::Moves EventStory::moves(const sched::PlannedPlan& before, const sched::PlannedPlan& plan) const {
   Moves moves;
   std::vector<std::string> moved;
   for (const auto& stage : plan.stages) {
-    if (has_stage(plan_, stage.stage)) continue;
+    if (has_stage(before, stage.stage)) continue;
     std::string move = fmt::format("{} {}", name_of(stage.node),
                                    moved.empty() ? "takes " + layers_text(stage.range) : range_text(stage.range));
-    const auto before = std::find_if(plan_.stages.begin(), plan_.stages.end(), [&](const auto& each) {
+    const auto had_it = std::find_if(before.stages.begin(), before.stages.end(), [&](const auto& each) {
       return each.range == stage.range && each.node != stage.node;
     });
-    if (before != plan_.stages.end()) {
-      moves.from.push_back(before->node);
-      move += " from " + name_of(before->node);
+    if (had_it != before.stages.end()) {
+      moves.from.push_back(had_it->node);
+      move += " from " + name_of(had_it->node);
     }
     moved.push_back(std::move(move));
   }
-  const std::size_t old = plan_.stages.size();
+  const std::size_t old = before.stages.size();
   moves.text = !moved.empty()             ? list_text(moved)
                : old > plan.stages.size() ? count_text(old - plan.stages.size(), "stage") + " fewer"
                                           : std::string("stages in another order");
@@ -333,21 +371,22 @@ EventStory::Moves EventStory::moves(const sched::PlannedPlan& plan) const {
 }
 
 // "pixel-4 is paused", of the nodes of the plan before that are to rest and have no stage in this one.
-std::vector<std::string> EventStory::resting_out_of(const sched::PlannedPlan& plan) const {
+std::vector<std::string> EventStory::resting_out_of(const sched::PlannedPlan& before,
+                                                    const sched::PlannedPlan& plan) const {
   std::vector<std::string> names;
-  for (const auto& before : plan_.stages) {
-    const auto known = nodes_.find(before.node);
+  for (const auto& stage : before.stages) {
+    const auto known = nodes_.find(stage.node);
     if (known == nodes_.end() || known->second.lost) continue;
     if (!known->second.paused && !known->second.drained) continue;
     const bool stays =
-        std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& each) { return each.node == before.node; });
-    if (!stays) names.push_back(name_of(before.node) + (known->second.paused ? " is paused" : " is drained"));
+        std::any_of(plan.stages.begin(), plan.stages.end(), [&](const auto& each) { return each.node == stage.node; });
+    if (!stays) names.push_back(name_of(stage.node) + (known->second.paused ? " is paused" : " is drained"));
   }
   return names;
 }
 
 // ", as pixel-4 was lost"; "" where it was said already whose layers (`told`) go to others.
-std::string EventStory::reason(const sched::Event& event, const sched::PlannedPlan& plan,
+std::string EventStory::reason(const sched::Event& event, const Lane& lane, const sched::PlannedPlan& plan,
                                const std::vector<NodeId>& told) const {
   const auto is_told = [&](const NodeId& node) { return std::find(told.begin(), told.end(), node) != told.end(); };
   if (const auto* lost = std::get_if<sched::NodeLost>(&event)) {
@@ -357,39 +396,46 @@ std::string EventStory::reason(const sched::Event& event, const sched::PlannedPl
     return failed_ && !is_told(*failed_) ? fmt::format(", as {} could not load its layers", name_of(*failed_)) : "";
   }
   // Told always: it may be minutes since the pause.
-  if (const auto resting = resting_out_of(plan); !resting.empty()) return ", as " + list_text(resting);
+  if (const auto resting = resting_out_of(lane.plan, plan); !resting.empty()) return ", as " + list_text(resting);
   if (std::holds_alternative<sched::StepFailed>(event)) return ", as a step failed";
   if (std::holds_alternative<sched::StepDone>(event)) return ", as a later step overtook one";
   const bool timer = std::holds_alternative<sched::Timer>(event);
-  if (timer && state_ == sched::PlanState::kLoading) return ", as a stage was not ready in time";
-  if (timer && state_ == sched::PlanState::kServing && joined_.empty()) return ", as a step did not come back";
+  if (timer && lane.state == sched::PlanState::kLoading) return ", as a stage was not ready in time";
+  if (timer && lane.state == sched::PlanState::kServing && joined_.empty()) return ", as a step did not come back";
   // The nodes of a first plan are all in it.
-  return joined_.empty() || plan_.stages.empty() ? "" : fmt::format(", as {} came", list_text(joined_));
+  return joined_.empty() || lane.plan.stages.empty() ? "" : fmt::format(", as {} came", list_text(joined_));
 }
 
-void EventStory::tell_state(const sched::Event& event, const sched::Snapshot& snapshot) {
-  const sched::PlanState before = std::exchange(state_, snapshot.state);
+void EventStory::tell_state(std::uint32_t number, const sched::Event& event, const sched::Snapshot& snapshot) {
+  Lane& lane = lanes_[number];
+  const sched::PlanState before = std::exchange(lane.state, snapshot.state);
+  const sched::PlanState state = lane.state;
   const Time now = clock_.now();
-  if (before == sched::PlanState::kServing && state_ != before) not_serving_since_ = now;
-  if (before == sched::PlanState::kNone && state_ != before && !served_) not_serving_since_ = now;
-  if (state_ != sched::PlanState::kNone) why_none_.clear();
-  if (state_ == sched::PlanState::kServing) {
-    if (before == state_) return;
-    const Duration took = now - not_serving_since_;
-    Event told = make(EventKind::kPlanServing, fmt::format("serving {} {}{}", served_ ? "again after" : "after",
-                                                           duration_text(took), answers_text(snapshot)));
+  if (before == sched::PlanState::kServing && state != before) lane.not_serving_since = now;
+  if (before == sched::PlanState::kNone && state != before && !lane.served) lane.not_serving_since = now;
+  if (state != sched::PlanState::kNone) lane.why_none.clear();
+  if (state == sched::PlanState::kServing) {
+    if (before == state) return;
+    const Duration took = now - lane.not_serving_since;
+    Event told = make(EventKind::kPlanServing, lane,
+                      fmt::format("{}serving {} {}{}", lane_text(number), lane.served ? "again after" : "after",
+                                  duration_text(took), answers_text(snapshot)));
     told.duration_ms = in_ms(took);
-    served_ = true;
+    lane.served = true;
     log_.add(std::move(told));
-  } else if (state_ == sched::PlanState::kNone) {
+  } else if (state == sched::PlanState::kNone) {
+    // A pipeline that nobody was put in has nothing to tell.
+    if (several_ && snapshot.nodes == 0 && before == state) return;
     // While nodes come in, each changes the reason, and nothing was tried yet.
     constexpr std::string_view kNotTried = "the plan is about to be made";
-    const bool tried = before != state_ || std::holds_alternative<sched::Timer>(event) ||
+    const bool tried = before != state || std::holds_alternative<sched::Timer>(event) ||
                        std::holds_alternative<sched::StageFailed>(event);
-    if (!tried || snapshot.why_none.empty() || snapshot.why_none.ends_with(kNotTried) || snapshot.why_none == why_none_)
+    if (!tried || snapshot.why_none.empty() || snapshot.why_none.ends_with(kNotTried) ||
+        snapshot.why_none == lane.why_none)
       return;
-    why_none_ = snapshot.why_none;
-    log_.add(make(EventKind::kPlanNone, fmt::format("no plan: {}{}", why_none_, answers_text(snapshot))));
+    lane.why_none = snapshot.why_none;
+    log_.add(make(EventKind::kPlanNone, lane,
+                  fmt::format("{}no plan: {}{}", lane_text(number), lane.why_none, answers_text(snapshot))));
   }
 }
 

@@ -74,16 +74,29 @@ class EventStory {
     std::vector<NodeId> from;  // whose stages others take as they are
   };
 
+  // What is known of a pipeline (sched/lane.h).
+  struct Lane {
+    sched::PlannedPlan plan;  // the last one
+    sched::PlanState state = sched::PlanState::kNone;
+    std::string why_none;  // as told
+    bool served = false;   // ever
+    Time not_serving_since;
+  };
+
   Event make(EventKind kind, std::string text) const;  // about the shoal
+  Event make(EventKind kind, const Lane& lane, std::string text) const;
   Event make(EventKind kind, const NodeId& node, std::string text) const;
   std::string name_of(const NodeId& node) const;
   std::optional<LayerRange> range_of(const NodeId& node) const;
   std::string held_by(const NodeId& node) const;
-  std::vector<std::string> resting_out_of(const sched::PlannedPlan& plan) const;
+  std::vector<std::string> resting_out_of(const sched::PlannedPlan& before, const sched::PlannedPlan& plan) const;
   void tell_plan(const sched::PlannedPlan& plan, const sched::Event& event, const sched::Snapshot& snapshot);
-  Moves moves(const sched::PlannedPlan& plan) const;
-  std::string reason(const sched::Event& event, const sched::PlannedPlan& plan, const std::vector<NodeId>& told) const;
-  void tell_state(const sched::Event& event, const sched::Snapshot& snapshot);
+  void tell_moved(const std::vector<sched::Action>& actions);
+  std::string lane_text(std::uint32_t lane) const;  // "pipeline 2: "; "" where there is one
+  Moves moves(const sched::PlannedPlan& before, const sched::PlannedPlan& plan) const;
+  std::string reason(const sched::Event& event, const Lane& lane, const sched::PlannedPlan& plan,
+                     const std::vector<NodeId>& told) const;
+  void tell_state(std::uint32_t lane, const sched::Event& event, const sched::Snapshot& snapshot);
 
   EventLog& log_;
   const Clock& clock_;
@@ -93,11 +106,8 @@ class EventStory {
   std::map<StageId, Loading> loading_;
   std::vector<std::string> joined_;  // since the last plan
   std::optional<NodeId> failed_;     // the node whose stage failed last
-  sched::PlannedPlan plan_;          // the last one
-  sched::PlanState state_ = sched::PlanState::kNone;
-  std::string why_none_;  // as told
-  bool served_ = false;   // ever
-  Time not_serving_since_;
+  std::map<std::uint32_t, Lane> lanes_;
+  bool several_ = false;  // lanes
 };
 
 // "350 ms", "1.5 s", "12 min", "3 h 12 min", "2 d 3 h"

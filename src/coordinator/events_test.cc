@@ -273,7 +273,7 @@ TEST(EventKinds, NamesAreUniqueAndFound) {
     const auto kind = static_cast<EventKind>(i);
     EXPECT_EQ(parse_event_kind(to_string(kind)), kind);
   }
-  EXPECT_EQ(kEventKinds.size(), static_cast<std::size_t>(EventKind::kNodeResumed) + 1);
+  EXPECT_EQ(kEventKinds.size(), static_cast<std::size_t>(EventKind::kSequencesMoved) + 1);
   EXPECT_FALSE(parse_event_kind("node"));
 }
 

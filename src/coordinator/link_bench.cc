@@ -12,9 +12,8 @@ namespace shoal::coordinator {
 LinkBench::LinkBench(boost::asio::io_context& io, const Clock& clock, Cluster& cluster, Duration link_measure_max)
     : io_(io), cluster_(cluster), link_measure_max_(link_measure_max), meter_(io, clock), deadline_(io) {}
 
-void LinkBench::start(Epoch epoch, std::vector<MeasuredLink> links, OnDone done) {
+void LinkBench::start(std::vector<MeasuredLink> links, OnDone done) {
   SHOAL_ASSERT(!running() && done);
-  epoch_ = epoch;
   links_ = std::move(links);
   on_done_ = std::move(done);
   current_ = 0;
@@ -51,7 +50,7 @@ void LinkBench::measure_next() {
     }
   }
   if (!link.from) return measure_from_here(*link.to);
-  cluster_.send(*link.from, wire::MeasureLink{++last_measure_, epoch_, link.from_stage});
+  cluster_.send(*link.from, wire::MeasureLink{++last_measure_, link.epoch, link.from_stage});
   deadline_.expires_after(link_measure_max_);
   deadline_.async_wait([this, run = std::weak_ptr(run_), measure = last_measure_](boost::system::error_code cancelled) {
     if (cancelled || run.expired() || !measuring_ || measure != last_measure_) return;

@@ -28,9 +28,9 @@ class LinkBench {
             Duration link_measure_max = kLinkMeasureMax);
 
   bool running() const { return on_done_ != nullptr; }
-  // Only while none is running. `links` as they are to be told, without path and speed; data links are of this epoch.
+  // Only while none is running. `links` as they are to be told, without path and speed.
   // `done` is called once, from the event loop.
-  void start(Epoch epoch, std::vector<MeasuredLink> links, OnDone done);
+  void start(std::vector<MeasuredLink> links, OnDone done);
   void cancel();  // without a call back, as the destructor
 
   void on_measured(const NodeId& node, const wire::LinkMeasured& measured);
@@ -48,7 +48,6 @@ class LinkBench {
   const Duration link_measure_max_;
   net::LinkMeter meter_;
   boost::asio::steady_timer deadline_;
-  Epoch epoch_;
   std::vector<MeasuredLink> links_;
   std::size_t current_ = 0;
   bool measuring_ = false;  // links_[current_]

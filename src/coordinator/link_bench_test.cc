@@ -46,7 +46,8 @@ class LinkBenchTest : public ::testing::Test {
     return {LinkKind::kData, from.id(), to.id(), "from", "to", StageId{1}};
   }
   void start(std::vector<MeasuredLink> links) {
-    bench_->start(Epoch{3}, std::move(links), [this](std::vector<MeasuredLink> done) {
+    for (MeasuredLink& link : links) link.epoch = Epoch{3};
+    bench_->start(std::move(links), [this](std::vector<MeasuredLink> done) {
       EXPECT_FALSE(done_) << "called back twice";
       done_ = std::move(done);
     });

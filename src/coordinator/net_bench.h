@@ -32,6 +32,7 @@ struct MeasuredLink {
   LinkPath path = LinkPath::kNone;      // kNone: not known, because it was not measured
   std::optional<net::LinkSpeed> speed;  // nullopt: not measured
   std::string why_not;
+  Epoch epoch = {};  // of a data link: its plan's
 
   // Until so many bytes are there: half a round trip, and what the rate takes. Only of a link that was measured.
   Duration time_for(std::size_t bytes) const;

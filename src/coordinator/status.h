@@ -52,7 +52,8 @@ struct NodeStatus {
   NodeState state = NodeState::kAway;
   std::uint64_t memory_bytes_max = 0;  // what the node offers
   std::vector<std::string> addresses;  // "host:port" where neighbours may dial it; empty: none known
-  std::optional<LayerRange> range;     // of its stage in the current plan
+  std::optional<LayerRange> range;     // of its stage in a plan in force
+  std::size_t pipeline = 0;            // which, where it has one; as in ClusterStatus::pipelines
   std::optional<double> rtt_ms;        // coordinator to node
   std::int64_t paired_unix_seconds = 0;
   std::int64_t seen_unix_seconds = 0;  // last message
@@ -101,15 +102,37 @@ struct ModelStatus {
   std::uint32_t context_tokens_max = 0;
 };
 
-struct ClusterStatus {
+// One of the pipelines that serve beside each other; without replicas there is one.
+struct PipelineStatus {
   ClusterState state = ClusterState::kNoPlan;
-  std::string why_no_plan;  // kNoPlan: what is missing, one line
+  std::string why_no_plan;
+  std::optional<PlanStatus> plan;
+  std::uint32_t nodes = 0;  // its own: with a stage, or spare
+  std::uint32_t sequences_live = 0;
+  std::uint32_t sequences_waiting = 0;
+  std::uint64_t prompt_rows_waiting = 0;  // of both
+  std::string move;
+  std::string why_not_moved;
+  // What a sequence would have of it, as measured; 0: nothing was measured yet. A token with so many live sequences,
+  // with one more, and a row of a prompt.
+  double token_ms = 0;
+  double token_more_ms = 0;
+  double prompt_row_ms = 0;
+  double share = 1;  // of what its nodes could do, that they are to be given
+};
+
+struct ClusterStatus {
+  ClusterState state = ClusterState::kNoPlan;  // of the pipeline that is best off
+  std::string why_no_plan;                     // kNoPlan: what is missing, one line
   ModelStatus model;
   std::string coordinator_id;  // hex of its NodeId
   std::vector<NodeStatus> nodes;
-  std::optional<PlanStatus> plan;
-  bool exact = false;     // every stage proved it
-  std::string exactness;  // one line for people: "exact: ..." or "not exact: ..." with the reason
+  std::optional<PlanStatus> plan;         // of the first pipeline that has one
+  std::vector<PipelineStatus> pipelines;  // at least one
+  std::vector<std::string> decisions;     // which answers went to another pipeline, and why; the newest ones last
+  std::uint64_t sequences_moved = 0;      // to another pipeline, since the start
+  bool exact = false;                     // every stage proved it
+  std::string exactness;                  // one line for people: "exact: ..." or "not exact: ..." with the reason
   std::uint32_t sequences_live = 0;
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;

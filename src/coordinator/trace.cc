@@ -97,28 +97,35 @@ TracedStep lay_out(Time sent, Time returned, std::span<const ToldPass> told) {
 
 void TraceRecorder::add_plan(TracedPlan plan) {
   if (!trace_) return;
-  // Beyond the bound a plan without stages: no step fits it.
-  if (trace_->plans.size() >= kTracedPlansMax) plan.stages.clear();
-  if (trace_->plans.size() > kTracedPlansMax) return;
-  trace_->plans.push_back(std::move(plan));
+  if (trace_->plans.size() < kTracedPlansMax) trace_->plans.push_back(std::move(plan));
+}
+
+// The newest are asked for most.
+TracedPlan* TraceRecorder::plan_of(Epoch epoch) {
+  if (!trace_) return nullptr;
+  const auto found = std::find_if(trace_->plans.rbegin(), trace_->plans.rend(),
+                                  [epoch](const TracedPlan& plan) { return plan.epoch == epoch; });
+  return found == trace_->plans.rend() ? nullptr : &*found;
 }
 
 void TraceRecorder::set_relayed(Epoch epoch, StageId from_stage) {
-  if (!trace_ || trace_->plans.empty() || trace_->plans.back().epoch != epoch) return;
-  for (TracedPlan::Stage& stage : trace_->plans.back().stages) stage.relayed |= stage.stage == from_stage;
+  TracedPlan* plan = plan_of(epoch);
+  if (plan == nullptr) return;
+  for (TracedPlan::Stage& stage : plan->stages) stage.relayed |= stage.stage == from_stage;
 }
 
-void TraceRecorder::add_step(StepId step, RowCounts rows, Time sent, Time returned, std::span<const ToldPass> told) {
+void TraceRecorder::add_step(Epoch epoch, StepId step, RowCounts rows, Time sent, Time returned,
+                             std::span<const ToldPass> told) {
   if (!trace_) return;
-  if (trace_->plans.empty() || told.empty() || !same_stages(trace_->plans.back(), told) ||
-      passes_ + told.size() > kTracedPassesMax) {
+  const TracedPlan* plan = plan_of(epoch);
+  if (plan == nullptr || told.empty() || !same_stages(*plan, told) || passes_ + told.size() > kTracedPassesMax) {
     ++trace_->steps_left_out;
     return;
   }
   passes_ += told.size();
   TracedStep traced = lay_out(sent, returned, told);
   traced.step = step;
-  traced.plan = trace_->plans.size() - 1;
+  traced.plan = static_cast<std::size_t>(plan - trace_->plans.data());
   traced.rows = rows;
   trace_->steps.push_back(std::move(traced));
 }

@@ -93,15 +93,17 @@ class TraceRecorder {
  public:
   bool recording() const { return trace_.has_value(); }
   void start(Time now) { trace_ = Trace{now, now, {}, {}, 0}, passes_ = 0; }
-  // The plan of the steps that follow.
+  // A plan of steps that follow.
   void add_plan(TracedPlan plan);
   void set_relayed(Epoch epoch, StageId from_stage);
-  // A step of the plan added last has come back.
-  void add_step(StepId step, RowCounts rows, Time sent, Time returned, std::span<const ToldPass> told);
+  // A step of the plan with that epoch has come back.
+  void add_step(Epoch epoch, StepId step, RowCounts rows, Time sent, Time returned, std::span<const ToldPass> told);
   // What was recorded; an empty Trace if nothing is.
   Trace stop(Time now);
 
  private:
+  TracedPlan* plan_of(Epoch epoch);  // nullptr: none was added
+
   std::optional<Trace> trace_;
   std::size_t passes_ = 0;
 };

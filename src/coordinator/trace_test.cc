@@ -110,33 +110,35 @@ TracedPlan plan_of(std::uint64_t epoch, std::initializer_list<std::uint64_t> sta
   return plan;
 }
 
-TEST(TraceRecorder, KeepsStepsOfThePlanInForce) {
+TEST(TraceRecorder, KeepsStepsOfPlansInForce) {
   TraceRecorder recorder;
   recorder.add_plan(plan_of(1, {1}));
-  recorder.add_step({1}, {}, at(0), at(10), std::vector{told(1, 1, 1, 1)});
+  recorder.add_step({1}, {1}, {}, at(0), at(10), std::vector{told(1, 1, 1, 1)});
   EXPECT_FALSE(recorder.recording());
   EXPECT_TRUE(recorder.stop(at(5)).steps.empty()) << "nothing was started";
 
   recorder.start(at(100));
   EXPECT_TRUE(recorder.recording());
-  recorder.add_step({1}, {}, at(100), at(110), std::vector{told(1, 1, 1, 1)});  // of no plan
+  recorder.add_step({7}, {1}, {}, at(100), at(110), std::vector{told(1, 1, 1, 1)});  // of no plan
   recorder.add_plan(plan_of(7, {1, 2}));
-  recorder.add_step({2}, {.decode = 3}, at(100), at(110), std::vector{told(1, 1, 1, 1), told(2, 1, 1, 1)});
-  recorder.add_step({3}, {}, at(100), at(110), std::vector{told(2, 1, 1, 1), told(1, 1, 1, 1)});
-  recorder.add_step({4}, {}, at(100), at(110), std::vector<ToldPass>{});
+  recorder.add_step({7}, {2}, {.decode = 3}, at(100), at(110), std::vector{told(1, 1, 1, 1), told(2, 1, 1, 1)});
+  recorder.add_step({7}, {3}, {}, at(100), at(110), std::vector{told(2, 1, 1, 1), told(1, 1, 1, 1)});
+  recorder.add_step({7}, {4}, {}, at(100), at(110), std::vector<ToldPass>{});
   recorder.set_relayed({6}, {1});
   recorder.set_relayed({7}, {2});
   recorder.add_plan(plan_of(8, {5}));
-  recorder.add_step({5}, {}, at(100), at(110), std::vector{told(5, 1, 1, 1)});
+  recorder.add_step({8}, {5}, {}, at(100), at(110), std::vector{told(5, 1, 1, 1)});
+  recorder.add_step({7}, {6}, {}, at(100), at(110), std::vector{told(1, 1, 1, 1), told(2, 1, 1, 1)});  // beside it
   const Trace trace = recorder.stop(at(200));
   EXPECT_FALSE(recorder.recording());
   EXPECT_EQ(trace.begin, at(100));
   EXPECT_EQ(trace.end, at(200));
-  ASSERT_EQ(trace.steps.size(), 2u);
+  ASSERT_EQ(trace.steps.size(), 3u);
   EXPECT_EQ(trace.steps[0].step, StepId{2});
   EXPECT_EQ(trace.steps[0].rows.decode, 3u);
   EXPECT_EQ(trace.plans.at(trace.steps[0].plan).epoch, Epoch{7});
   EXPECT_EQ(trace.plans.at(trace.steps[1].plan).epoch, Epoch{8});
+  EXPECT_EQ(trace.plans.at(trace.steps[2].plan).epoch, Epoch{7});
   EXPECT_EQ(trace.steps_left_out, 3u);
   EXPECT_FALSE(trace.plans[0].stages[0].relayed);
   EXPECT_TRUE(trace.plans[0].stages[1].relayed);
@@ -147,7 +149,7 @@ TEST(TraceRecorder, IsBounded) {
   recorder.start(at(0));
   recorder.add_plan(plan_of(1, {1, 2}));
   const std::vector both = {told(1, 1, 1, 1), told(2, 1, 1, 1)};
-  for (std::size_t i = 0; i < kTracedPassesMax; ++i) recorder.add_step({i + 1}, {}, at(0), at(10), both);
+  for (std::size_t i = 0; i < kTracedPassesMax; ++i) recorder.add_step({1}, {i + 1}, {}, at(0), at(10), both);
   for (std::size_t i = 0; i < 3 * kTracedPlansMax; ++i) recorder.add_plan(plan_of(i + 2, {1}));
   Trace trace = recorder.stop(at(20));
   EXPECT_EQ(trace.steps.size(), kTracedPassesMax / 2);
@@ -156,7 +158,7 @@ TEST(TraceRecorder, IsBounded) {
 
   recorder.start(at(30));  // the bound is each trace's own
   recorder.add_plan(plan_of(9, {1, 2}));
-  recorder.add_step({1}, {}, at(30), at(40), both);
+  recorder.add_step({9}, {1}, {}, at(30), at(40), both);
   EXPECT_EQ(recorder.stop(at(50)).steps.size(), 1u);
 }
 

@@ -76,8 +76,7 @@ TEST(Divide, KernelFamiliesStayTogether) {
 TEST(Divide, SparesAreDealtOut) {
   PlanRules rules;
   rules.spares = 2;
-  const auto groups =
-      divide(kModel, {node(1, 800), node(2, 800), node(3, 700), node(4, 700)}, rules, 2);
+  const auto groups = divide(kModel, {node(1, 800), node(2, 800), node(3, 700), node(4, 700)}, rules, 2);
   ASSERT_EQ(groups.size(), 2u);
   for (const Group& group : groups) {
     EXPECT_EQ(group.nodes.size(), 2u);

@@ -138,8 +138,8 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
 std::optional<Time> Grouping::next_due() const {
   std::optional<Time> due = settle_at_;
   const auto consider = [&](Time at) { due = due ? std::min(*due, at) : at; };
-  const bool any_plan = std::any_of(lanes_.begin(), lanes_.end(),
-                                    [](const auto& lane) { return lane->state() != PlanState::kNone; });
+  const bool any_plan =
+      std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->state() != PlanState::kNone; });
   for (const auto& lane : lanes_) {
     if (any_plan && in_use(*lane) && lane->state() == PlanState::kNone && !lane->placement().is_about_to_plan()) {
       consider(lane->none_since() + kDissolveAfter);

@@ -72,7 +72,7 @@ class Grouping {
   std::map<NodeId, Member> pool_;  // in no lane
   std::optional<Time> settle_at_;
   Time settle_latest_;
-  bool formed_ = false;      // ever
+  bool formed_ = false;       // ever
   bool may_be_more_ = false;  // nodes have come since all were divided
   std::optional<Time> idle_since_;
 };

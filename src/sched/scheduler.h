@@ -198,6 +198,7 @@ struct LoadStage {
   NodeId node;
   StageId stage;
   LayerRange range;
+  std::uint32_t lane = 0;
 };
 struct DropStage {
   NodeId node;

@@ -188,8 +188,8 @@ void Spreading::look_for_quicker(Time now) {
   }
   if (best == nullptr) return;
   ways_[best_from].leaves_for = best_to;
-  ways_[best_from].why = fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us),
-                                     seconds_text(best_value.cost_us));
+  ways_[best_from].why =
+      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us), seconds_text(best_value.cost_us));
   lanes_[best_from]->let_go(best->request);
 }
 
