@@ -187,6 +187,7 @@ Json pipeline_object(const coordinator::PipelineStatus& pipeline) {
           {"sequences_waiting", pipeline.sequences_waiting},
           {"prompt_rows_waiting", pipeline.prompt_rows_waiting},
           {"move", pipeline.move},
+          {"why_no_move", pipeline.why_no_move},
           {"why_not_moved", pipeline.why_not_moved},
           {"token_ms", pipeline.token_ms},
           {"token_more_ms", pipeline.token_more_ms},

@@ -103,6 +103,23 @@ Finding clock_rule(const OwnerLimits&, const DeviceTelemetry& device, Held held)
   return {true, kWholeShare, "processor at its full clock", "", false};
 }
 
+Finding memory_rule(const OwnerLimits&, const DeviceTelemetry& device, Held held) {
+  if (!device.memory_some_permille) return {};
+  const std::int64_t pressure = *device.memory_some_permille;
+  Finding found{true, kWholeShare, fmt::format("waits for memory {} % of the time", (pressure + 5) / 10), "", false};
+  const std::int64_t margin = held == Held::kNothing ? 0 : kPressureMarginPermille;
+  const std::int64_t left = std::int64_t{kPressureMostPermille} - pressure - margin;
+  const std::int64_t back = std::int64_t{kPressureMostPermille} - kPressureBandPermille;
+  const bool too_much = held == Held::kDrained ? pressure > back : left < 0;
+  found.share_permille = too_much ? 0 : share_of(left, kPressureBandPermille);
+  if (found.share_permille == kWholeShare) return found;
+  if (held != Held::kNothing) {
+    found.why = fmt::format("; {} at {} %", held == Held::kDrained ? "back" : "all again",
+                            (held == Held::kDrained ? back : back - margin) / 10);
+  }
+  return found;
+}
+
 Finding charging_rule(const OwnerLimits& limits, const DeviceTelemetry& device, Held) {
   if (!limits.only_while_charging) return {};
   if (!device.battery_state) {
@@ -114,7 +131,7 @@ Finding charging_rule(const OwnerLimits& limits, const DeviceTelemetry& device, 
 }
 
 using Rule = Finding (*)(const OwnerLimits&, const DeviceTelemetry&, Held);
-constexpr std::array<Rule, 5> kRules = {battery_rule, charging_rule, heat_rule, cpu_heat_rule, clock_rule};
+constexpr std::array<Rule, 6> kRules = {battery_rule, charging_rule, heat_rule, cpu_heat_rule, clock_rule, memory_rule};
 
 struct Strictest {
   std::size_t rule = 0;

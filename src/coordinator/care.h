@@ -16,6 +16,9 @@
 //   for more: their owners raise it.
 // - A processor that its system slows down gets as much less as its clock does: what it does for long is what counts,
 //   not what it can do for a minute.
+// - Memory: nothing when tasks waited for it in half of the last 10 s (pressure stall information), less from a tenth
+//   on: Linux hands out memory that it does not have, and kills. systemd-oomd kills at 60 % for 30 s; Android's lmkd at
+//   stalls of 70 ms a second (some) for what nobody looks at, and of 700 (full) for what is in front.
 // - "Only while charging": nothing on the battery, and nothing where the device cannot tell.
 // A value that is unknown decides nothing, but for the last rule.
 //
@@ -60,6 +63,9 @@ inline constexpr std::int32_t kHeatMarginMillicelsius = 2000;  // between the st
 inline constexpr std::uint32_t kThrottledShare =
     750;  // where the system does not say how much; papers measured 10-44 %
 inline constexpr std::uint32_t kClockMarginPermille = 50;
+inline constexpr std::uint32_t kPressureMostPermille = 500;   // above: nothing
+inline constexpr std::uint32_t kPressureBandPermille = 400;   // less: so much below it; back from there
+inline constexpr std::uint32_t kPressureMarginPermille = 50;  // between the steps of less
 
 struct CareVerdict {
   std::uint32_t share_permille = kWholeShare;  // 0: drained

@@ -17,7 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr Duration kInterval = milliseconds(500);
 
@@ -69,6 +71,11 @@ DeviceTelemetry clock_of(std::optional<bool> throttled, std::optional<std::uint3
   device.cpu_limit_permille = limit_permille;
   return device;
 }
+DeviceTelemetry pressure(std::uint32_t some_permille) {
+  DeviceTelemetry device;
+  device.memory_some_permille = some_permille;
+  return device;
+}
 DeviceTelemetry hot_battery(std::int32_t millicelsius, std::int32_t skin_millicelsius) {
   DeviceTelemetry device = skin(skin_millicelsius);
   device.battery_millicelsius = millicelsius;
@@ -111,6 +118,11 @@ TEST_F(CareTest, WhatANodeMayGet) {
       {"held far down", plain, clock_of(true, 10), 250, "processor held at 1 % of its clock"},
       {"held, not called throttled", plain, clock_of(std::nullopt, 700), 750, "processor held at 70 % of its clock"},
       {"throttled, not said how", plain, clock_of(true, std::nullopt), 750, "processor slowed down by its system"},
+      {"memory enough", plain, pressure(100), 1000, ""},
+      {"memory short", plain, pressure(101), 750, "waits for memory 10 % of the time"},
+      {"memory shorter", plain, pressure(400), 250, "waits for memory 40 % of the time"},
+      {"memory on the limit", plain, pressure(500), 250, "waits for memory 50 % of the time"},
+      {"about to be killed", plain, pressure(501), 0, "waits for memory 50 % of the time"},
       {"charging only: charging", charging, battery(80, kCharging), 1000, ""},
       {"charging only: full", charging, battery(100, kFull), 1000, ""},
       {"charging only: on external power", charging, battery(80, kNotCharging), 1000, ""},
@@ -124,6 +136,16 @@ TEST_F(CareTest, WhatANodeMayGet) {
     EXPECT_EQ(care.verdict().reason, each.reason) << each.what;
     EXPECT_EQ(care.verdict().drained(), each.share_permille == 0) << each.what;
   }
+}
+
+TEST_F(CareTest, MemoryThatIsShortIsSparedUntilItIsThere) {
+  tell(pressure(0));
+  EXPECT_THAT(tell(pressure(600), kWorseFor + kInterval), ElementsAre("drained: waits for memory 60 % of the time"));
+  EXPECT_THAT(tell(pressure(110), minutes(3)), IsEmpty()) << "back from 10 %";
+  EXPECT_EQ(care_.verdict().reason, "waits for memory 11 % of the time; back at 10 %");
+  const auto back = tell(pressure(100), minutes(3));
+  ASSERT_FALSE(back.empty());
+  EXPECT_THAT(back[0], HasSubstr("comes back"));
 }
 
 TEST_F(CareTest, TheStrictestRuleCounts) {

@@ -83,6 +83,7 @@ std::vector<PipelineStatus> Coordinator::pipelines_status(const sched::Snapshot&
     pipeline.sequences_waiting = lane.sequences_waiting;
     pipeline.prompt_rows_waiting = outlook.prompt_rows;
     pipeline.move = lane.move;
+    pipeline.why_no_move = lane.why_no_move;
     pipeline.why_not_moved = why_not_moved(lane);
     pipeline.token_ms = outlook.token_us / 1000;
     pipeline.token_more_ms = outlook.token_more_us / 1000;

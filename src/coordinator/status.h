@@ -111,7 +111,8 @@ struct PipelineStatus {
   std::uint32_t sequences_live = 0;
   std::uint32_t sequences_waiting = 0;
   std::uint64_t prompt_rows_waiting = 0;  // of both
-  std::string move;
+  std::string move;                       // the plan that is being made ready; "": none
+  std::string why_no_move;  // why the plan stays as it is, when a quicker one was looked for last; "": none was
   std::string why_not_moved;
   // What a sequence would have of it, as measured; 0: nothing was measured yet. A token with so many live sequences,
   // with one more, and a row of a prompt.

@@ -390,6 +390,7 @@ Snapshot Lane::snapshot() const {
   }
   snapshot.nodes = static_cast<std::uint32_t>(placement_.size());
   snapshot.move = placement_.move_text();
+  snapshot.why_no_move = placement_.why_no_move();
   snapshot.moves = placement_.moves();
   snapshot.why_not_moved = placement_.why_not_moved();
   snapshot.sequences_live = static_cast<std::uint32_t>(sequences_.live().size());

@@ -14,6 +14,7 @@ using std::chrono::seconds;
 using test::Harness;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using ::testing::SizeIs;
 
 constexpr std::uint64_t kModelBytes = 120;  // 12 layers of 10
@@ -85,6 +86,8 @@ TEST_F(MovesTest, NothingChangesForLittleOrWhereThePlanIsKept) {
   join(7);  // 12 layers over 7 nodes: the slowest has two, as before
   h_->wait(seconds(60));
   EXPECT_EQ(plans(), 0u);
+  EXPECT_THAT(h_->snapshot().why_no_move,
+              MatchesRegex("the best plan would be 1.* times as quick; it moves from 1.15 on"));
   Limits limits;
   limits.keep_plan = true;
   serve(3, 1000, limits);
@@ -259,6 +262,7 @@ TEST_F(MovesTest, WhatCostsMoreThanItSavesIsNotDone) {
   join(4);
   h_->wait(seconds(60));
   EXPECT_THAT(h_->all<LoadStage>(), IsEmpty());
+  EXPECT_THAT(h_->snapshot().why_no_move, HasSubstr("computing the answers again takes"));
   h_->on(SequenceCancelled{1});
   h_->wait(seconds(30)).load_all();
   EXPECT_EQ(plans(), 1u);

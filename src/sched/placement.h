@@ -70,6 +70,8 @@ class Placement {
   bool may_move(Time now) const;  // else move() would do nothing
   std::string move_text() const { return move_ ? move_->explanation : std::string(); }
   std::uint64_t moves() const { return moves_; }  // that came to their end
+  // Why the plan stays as it is, as it was found when a quicker one was looked for last; "": none was.
+  std::string why_no_move() const { return state_ == PlanState::kServing && !move_ ? why_no_move_ : std::string(); }
   std::string why_not_moved() const { return state_ == PlanState::kServing ? why_not_moved_ : std::string(); }
   // Lets a spare node fetch the next shard, if one is due.
   void keep_shards(std::vector<Action>& actions);
@@ -197,6 +199,7 @@ class Placement {
   Duration move_every_ = kMoveEvery;
   std::uint64_t moves_ = 0;
   std::string why_not_moved_;
+  std::string why_no_move_;
   bool keeps_kv_ = false;
   bool served_once_ = false;
   bool family_held_ = false;

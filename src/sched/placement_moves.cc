@@ -240,7 +240,12 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
   }
   std::vector<plan::NodeProfile> nodes = usable_nodes(now);
   auto plan = plan::make_plan(model_, nodes, rules_of_moves());
-  if (!plan.ok() || !can_begin(plan->stages, now)) return std::nullopt;
+  why_no_move_.clear();
+  if (!plan.ok()) return std::nullopt;
+  if (!can_begin(plan->stages, now)) {
+    why_no_move_ = "a quicker plan needs a shard or a stage that a node could not get ready";
+    return std::nullopt;
+  }
   std::vector<plan::PlannedStage> current;
   for (const PlannedPlan::Stage& stage : plan_.stages) {
     current.push_back({stage.node, stage.range, stage.memory_bytes});
@@ -250,9 +255,16 @@ std::optional<Placement::Move> Placement::quicker(Duration refill_time, Time now
   const bool pause = std::any_of(plan->stages.begin(), plan->stages.end(), [this](const plan::PlannedStage& stage) {
     return !stays(stage) && !fits_beside(stage);
   });
-  if (!(gain >= (pause ? kGainMinWithPause : kGainMin))) return std::nullopt;
+  const double enough = pause ? kGainMinWithPause : kGainMin;
+  if (!(gain >= enough)) {
+    why_no_move_ = fmt::format("the best plan would be {:.2f} times as quick; it moves from {:.2f} on", gain, enough);
+    return std::nullopt;
+  }
   const auto saved = std::chrono::duration<double>(kMovePaysWithin) * (1 - 1 / gain);
   if (saved < refill_time) {
+    why_no_move_ = fmt::format(
+        "a plan {:.2f} times as quick would save {:.1f} s in a minute; computing the answers again takes {:.1f} s",
+        gain, saved.count(), std::chrono::duration<double>(refill_time).count());
     look_for_move(now + kMoveEvery);
     return std::nullopt;
   }

@@ -316,10 +316,11 @@ enum class PlanState { kNone, kLoading, kServing };
 struct Snapshot {
   PlanState state = PlanState::kNone;
   std::optional<PlannedPlan> plan;
-  std::string why_none;              // why there is no plan, in one line ("" when there is one)
-  std::string move;                  // the plan that is being made ready, and why; "": none
-  std::uint64_t moves = 0;           // plans that were made ready while another served, since the start
-  std::string why_not_moved;         // why a node that is to rest hosts a stage still; "": none does, or not for long
+  std::string why_none;       // why there is no plan, in one line ("" when there is one)
+  std::string move;           // the plan that is being made ready, and why; "": none
+  std::string why_no_move;    // why the plan stays as it is, when a quicker one was looked for last; "": none was
+  std::uint64_t moves = 0;    // plans that were made ready while another served, since the start
+  std::string why_not_moved;  // why a node that is to rest hosts a stage still; "": none does, or not for long
   std::uint32_t sequences_live = 0;  // admitted to the pipeline
   std::uint32_t sequences_waiting = 0;
   std::uint32_t steps_in_flight = 0;
