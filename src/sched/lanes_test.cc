@@ -297,6 +297,25 @@ TEST(Lanes, WhoRunsMovesToALaneThatIsSoMuchQuicker) {
   EXPECT_EQ(tokens, right_answer(1, 10, tokens.size())) << "no gap, no repetition";
 }
 
+// Goal: a lane that loads loses those who get on sooner elsewhere; what was measured before its plan died still counts.
+TEST(Lanes, WhoseLaneLoadsGoesOnInTheOtherIfThatIsSooner) {
+  Limits limits = two_lanes();
+  limits.spares = 1;
+  for (const bool quick : {true, false}) {
+    TimedShoal shoal(limits);
+    for (std::uint8_t i = 1; i <= 5; ++i) shoal.on(Shoal::joined(i, 20));
+    shoal.wait(seconds(3)).load_all();  // so long does loading take
+    shoal.step_time = {{0, milliseconds(quick ? 5 : 50'000)}, {1, milliseconds(quick ? 5 : 50'000)}};
+    shoal.on(Shoal::arrived(1, 10, 100)).on(Shoal::arrived(2, 10, 100));
+    shoal.run_for(quick ? milliseconds(100) : seconds(150));
+    const std::uint32_t with_spare = shoal.nodes_of_lanes()[0] == 3 ? 0 : 1;
+    ASSERT_EQ(shoal.snapshot().sequences_live, 2u);
+    shoal.on(NodeLost{shoal.node_of(with_spare)});
+    EXPECT_EQ(shoal.snapshot().lanes.at(with_spare).state, PlanState::kLoading);
+    EXPECT_THAT(shoal.all<SequenceMoved>(), SizeIs(quick ? 1 : 0));
+  }
+}
+
 TEST(Lanes, WhatSwingsMakesNobodyFlap) {
   TimedShoal shoal;
   shoal.serve(4);

@@ -44,6 +44,7 @@ void Pipeline::open(const PlannedPlan& plan, bool keeps_kv, const SequenceOrder&
   std::erase_if(filled_,
                 [this](StageId stage) { return std::find(stages_.begin(), stages_.end(), stage) == stages_.end(); });
   first_node_ = plan.stages.front().node;
+  costs_before_ = known_costs();
   costs_ = {};
   if (!keeps_kv) resident_.clear();
   std::set<SequenceId> useless = resident_;
@@ -264,13 +265,17 @@ std::vector<std::uint64_t> Pipeline::requests_of(StepId step) const {
 double Pipeline::token_us(std::size_t streams) const {
   const std::size_t batches = std::clamp<std::size_t>(streams, 1, std::max<std::size_t>(stages_.size(), 1));
   const std::size_t rows = (std::max<std::size_t>(streams, 1) + batches - 1) / batches;
-  return std::max(costs_.trip.microseconds(rows),
-                  static_cast<double>(batches) * costs_.stage.microseconds(static_cast<double>(rows)));
+  const StepCosts& costs = known_costs();
+  return std::max(costs.trip.microseconds(rows),
+                  static_cast<double>(batches) * costs.stage.microseconds(static_cast<double>(rows)));
 }
 
 double Pipeline::prompt_row_us() const {
   constexpr double kChunk = 32;
-  return costs_.stage.microseconds(kChunk) / kChunk;
+  const StepCosts& costs = known_costs();
+  const double stage = costs.stage.microseconds(kChunk);
+  const auto stages = static_cast<double>(std::max<std::size_t>(stages_.size(), 1));
+  return (stage > 0 ? stage : costs.trip.line.microseconds(kChunk) / stages) / kChunk;
 }
 
 Duration Pipeline::refill_time(const SequenceOrder& live) const {

@@ -75,8 +75,8 @@ class Pipeline {
 
   std::size_t rows_of(StepId step) const { return in_flight_.at(step).rows; }  // under way
 
-  // Microseconds; 0 before anything was measured. A token of each of so many sequences that decode; a row of a prompt,
-  // while others follow it.
+  // Microseconds; of the plan before while nothing was measured of this one, and 0 before anything was. A token of each
+  // of so many sequences that decode; a row of a prompt, while others follow it.
   double token_us(std::size_t streams) const;
   double prompt_row_us() const;
 
@@ -108,6 +108,8 @@ class Pipeline {
   std::uint64_t model_drafts_accepted() const { return model_drafts_accepted_; }
 
  private:
+  const StepCosts& known_costs() const { return costs_.trip.line.microseconds(1) > 0 ? costs_ : costs_before_; }
+
   struct Part {
     std::uint64_t request = 0;
     std::uint32_t rows_end = 0;  // behind its last row in the step
@@ -161,6 +163,7 @@ class Pipeline {
   std::set<StageId> filled_;       // stages, perhaps of a plan that is over, with all rows that came back
   Refill refill_;
   StepCosts costs_;                // of this epoch
+  StepCosts costs_before_;         // of the last one before in which any were measured
   std::uint64_t drafts_sent_ = 0;  // over all epochs, as all below
   std::uint64_t drafts_accepted_ = 0;
   std::uint64_t model_drafts_sent_ = 0;  // of them, the draft model's

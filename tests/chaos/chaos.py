@@ -23,7 +23,7 @@ from page import page, publish
 from processes import unwind_on_signals
 from rpc import rpc
 from shoal import wait_until
-from scenarios import SCENARIOS, Case
+from scenarios import RIGS, SCENARIOS, Case
 from storm import FAULTS, GAP_S, storm
 from subjects import SUBJECTS, TOKENS
 
@@ -108,10 +108,10 @@ def cases_of(options, scenario):
 
 
 class Ground:
-    """A rig that is there when it is needed, and made anew when a case has ruined it."""
+    """A rig that is there when it is needed, and made anew when a case has ruined it. `settings`: what it takes besides."""
 
-    def __init__(self, name):
-        self.subject, self.rig = SUBJECTS[name], None
+    def __init__(self, name, settings=None):
+        self.subject, self.rig, self.settings = SUBJECTS[name], None, settings or {}
 
     def __enter__(self):
         return self
@@ -123,7 +123,8 @@ class Ground:
     def ready(self):
         if self.rig is None:
             say(f"starting a shoal with {self.subject.about}")
-            self.rig = Rig(self.subject.file(), **self.subject.settings())
+            self.rig = Rig(self.subject.file(), **self.settings,
+                           **self.subject.settings(self.settings.get("pipelines", 1)))
             self.rig.learn(self.subject.requests())
             exactness = self.rig.status()["exactness"]
             if not exactness.startswith("exact"):
@@ -220,10 +221,13 @@ def main():
     try:
         for model in options.model:
             with Ground(model) as ground:
-                for name in (name for name in options.scenarios if name in SCENARIOS):
+                for name in (name for name in options.scenarios if name in SCENARIOS and name not in RIGS):
                     run_cases(ground, results, options, name, model)
                 if "random" in options.scenarios:
                     run_storm(ground, results, options, model)
+            for name in (name for name in options.scenarios if name in RIGS):
+                with Ground(model, RIGS[name]) as ground:
+                    run_cases(ground, results, options, name, model)
         if "rpc" in options.scenarios:
             run_rpc(results, options)
     finally:

@@ -7,7 +7,7 @@ from common import ROOT
 
 HOW = """How it is counted:
 
-- Four nodes with a stage each and one spare, and a coordinator: processes of one thread on one machine, each link through a
+- Four nodes with a stage each and one spare (beside a replica: two pipelines of two nodes, and no spare), and a coordinator: processes of one thread on one machine, each link through a
   link shaper in user space. A case disturbs one streamed answer of {tokens} tokens (the demo model ends its longest, a
   story, after 120 to 130), greedy and sampled in turns, at a drawn moment (every tenth while the prompt is computed), once for each of the four stages; then all is mended.
 - Exact: every token with its logprob, the text, and why it ended are those of the undisturbed answer, which was computed

@@ -62,9 +62,13 @@ class Wiring:
 
 
 class Rig(Shoal):
-    """The first plan has `nodes` nodes; `spares` come later. `settings`: what Shoal takes besides."""
+    """The first plan has `nodes` nodes; `spares` come later. With `pipelines`, the nodes are divided into so many.
+    `settings`: what Shoal takes besides."""
 
-    def __init__(self, model_path, nodes=4, spares=1, **settings):
+    def __init__(self, model_path, nodes=4, spares=1, pipelines=1, **settings):
+        self.pipelines = pipelines
+        if pipelines > 1:
+            settings["serve_args"] = [*settings.get("serve_args", ()), "--replicas", pipelines]
         self.wiring = {}   # by node's name
         self.started = []  # every process there ever was
         self.requests, self.expected = {}, {}  # by name: what is asked, and the undisturbed answers
@@ -253,8 +257,12 @@ class Rig(Shoal):
 
     def _as_at_first(self):
         def links():
-            return [stage["link_to_next"] for stage in self.stages_of(self.status())[:-1]]
-        if len(links()) != self.stages - 1:
+            return [stage["link_to_next"] for pipeline in self.status()["pipelines"] if pipeline["plan"]
+                    for stage in pipeline["plan"]["stages"][:-1]]
+        if self.pipelines > 1:  # one that is missing comes when its nodes are back, or when nobody has asked for a while
+            self.wait_status(lambda s: [p["state"] for p in s["pipelines"]] == ["serving"] * self.pipelines,
+                             "all pipelines serving", 30, pause=0.03)
+        elif len(links()) != self.stages - 1:
             return False
         try:  # nodes dial again, at last every 10 s, where the coordinator relays
             wait_until(lambda: set(links()) == {"direct"}, "direct links between the stages", 15, pause=0.03)

@@ -81,6 +81,15 @@ def kill(rig, case):
     return disturbed(rig, case, lambda status: host(rig, case, status).kill())
 
 
+def replica(rig, case):
+    """a node killed, beside a replica: two pipelines of two nodes"""
+    def strike(status):
+        busy = next(pipeline for pipeline in rig.status()["pipelines"] if pipeline["sequences_live"] > 0)
+        stages = busy["plan"]["stages"]
+        rig.named(stages[case.stage_of(stages)]["node_name"]).kill()
+    return disturbed(rig, case, strike)
+
+
 def two(rig, case):
     """two nodes killed at once"""
     def strike(status):
@@ -201,5 +210,7 @@ def coordinator(rig, case):
 
 
 # Name: (scenario, cases of the full form).
-SCENARIOS = {"kill": (kill, 400), "two": (two, 40), "spare": (spare, 40), "doze": (doze, 20), "cuts": (cuts, 44),
+SCENARIOS = {"kill": (kill, 400), "replica": (replica, 100), "two": (two, 40), "spare": (spare, 40), "doze": (doze, 20), "cuts": (cuts, 44),
              "slow": (slow, 12), "disk": (disk, 8), "coordinator": (coordinator, 20)}
+# Scenarios with a shoal of their own: what its rig takes.
+RIGS = {"replica": {"spares": 0, "pipelines": 2}}

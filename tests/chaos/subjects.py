@@ -18,11 +18,12 @@ class Subject:
     file: object  # a function that gives the path
     prompt_of: object
     memory: str
+    memory_of_half: str  # two nodes hold the model with it, and one does not
     context: int = 1024
     kv_tokens: int = 8192
 
-    def settings(self):
-        return {"memory": self.memory, "context": self.context,
+    def settings(self, pipelines=1):
+        return {"memory": self.memory if pipelines == 1 else self.memory_of_half, "context": self.context,
                 "serve_args": ["--kv-tokens", self.kv_tokens, "--sequences", 8]}
 
     def requests(self):
@@ -45,7 +46,8 @@ def demo_prompt(number):
 
 
 SUBJECTS = {
-    "demo": Subject("the demo model, Q8_0", lambda: str(ROOT / "models" / "shoal-demo.gguf"), demo_prompt, "1GiB"),
+    "demo": Subject("the demo model, Q8_0", lambda: str(ROOT / "models" / "shoal-demo.gguf"), demo_prompt, "1GiB",
+                    "45MiB"),
     "1.1b": Subject("1.1B Llama shape, Q4_0, random weights", partial(model, "llama-1.1b-q4_0", "--preset", "llama-1.1b"),
-                    lambda number: {"prompt": prompt(16 + 8 * number, number)}, "1GiB"),
+                    lambda number: {"prompt": prompt(16 + 8 * number, number)}, "1GiB", "600MiB"),
 }

@@ -11,7 +11,7 @@ from shoal import PATIENCE, ROOT, ShoalTestCase
 sys.path.insert(0, str(ROOT / "tests" / "chaos"))
 from client import BROKEN, ERROR, EXACT, SILENT, WRONG, Answer  # noqa: E402
 from rig import Rig, Skipped  # noqa: E402
-from scenarios import CUTS, SCENARIOS, Case  # noqa: E402
+from scenarios import CUTS, RIGS, SCENARIOS, Case  # noqa: E402
 from storm import storm  # noqa: E402
 from subjects import SUBJECTS  # noqa: E402
 
@@ -19,10 +19,12 @@ SEED = 5
 
 
 class Disturbed(ShoalTestCase):
+    rig = {}
+
     @classmethod
     def setUpClass(cls):
         subject = SUBJECTS["demo"]
-        cls.shared = Rig(subject.file(), **subject.settings())
+        cls.shared = Rig(subject.file(), **cls.rig, **subject.settings(cls.rig.get("pipelines", 1)))
         cls.addClassCleanup(cls.shared.close)  # fails when a process is left
         cls.shared.learn(subject.requests())
 
@@ -49,6 +51,13 @@ class Kills(Disturbed):
 
     def test_spare_in_the_recovery(self):
         self.disturb("spare", 2)
+
+
+class BesideAReplica(Disturbed):
+    rig = RIGS["replica"]
+
+    def test_kill(self):
+        self.disturb("replica", 1, 6)
 
 
 class Faults(Disturbed):
