@@ -115,6 +115,7 @@ Status ShardWriter::open_files() {
     --pieces_left_;
     bytes_done_ += layout_.pieces[i].size_bytes;
   }
+  bytes_unread_ = bytes_done_;
   return {};
 }
 

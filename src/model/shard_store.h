@@ -50,6 +50,9 @@ class ShardWriter {
   // Indices of pieces still missing, in file order.
   std::vector<std::size_t> missing() const;
   std::uint64_t bytes_done() const { return bytes_done_; }  // of layout().bytes()
+  // Of these, bytes of pieces that were marked before this writer, and that nobody has read since: the others were
+  // hashed by it, wherever they came from.
+  std::uint64_t bytes_unread() const { return bytes_unread_; }
   const ShardLayout& layout() const { return layout_; }
   std::filesystem::path path() const { return directory_ / "model.gguf"; }
   bool complete() const { return pieces_left_ == 0; }
@@ -80,6 +83,7 @@ class ShardWriter {
   std::uint64_t unsynced_bytes_ = 0;   // of those
   std::uint64_t written_bytes_ = 0;    // since the last sync, verified or not
   std::uint64_t bytes_done_ = 0;
+  std::uint64_t bytes_unread_ = 0;
   std::size_t pieces_left_ = 0;
   std::size_t current_ = SIZE_MAX;
   std::uint64_t current_bytes_ = 0;
