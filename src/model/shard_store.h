@@ -69,6 +69,7 @@ class ShardWriter {
   Status open_files();
   Status find_unmarked(const Progress& progress);
   Status fill_from_store(const Progress& progress);
+  Status copy_pieces(const Progress& progress);
   Status copy_piece(std::size_t index, const PieceLocation& from, const Progress& progress);
   Status accept(std::size_t index);  // a verified piece, its bytes written
   Status mark_synced();
@@ -82,6 +83,7 @@ class ShardWriter {
   std::vector<std::size_t> unsynced_;  // verified, the byte in the done file not yet set
   std::uint64_t unsynced_bytes_ = 0;   // of those
   std::uint64_t written_bytes_ = 0;    // since the last sync, verified or not
+  std::uint64_t sync_every_bytes_;
   std::uint64_t bytes_done_ = 0;
   std::uint64_t bytes_unread_ = 0;
   std::size_t pieces_left_ = 0;
