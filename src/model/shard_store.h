@@ -6,8 +6,9 @@
 // copying gigabytes, which an io thread must not wait for; a writer belongs to one thread at a time.
 //
 // kill -9 or power loss at any moment loses at most the pieces in flight. A piece's `done` byte is set after its
-// SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one, and
-// what was written but not yet marked is found again by its hash on the next open_shard.
+// SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one (of
+// pieces that are copied from other files of this device, more of them), and what was written but not yet marked is
+// found again by its hash on the next open_shard.
 #pragma once
 
 #include <cstdint>
