@@ -92,6 +92,7 @@ void StageTable::hold_shards(bool held) {
 }
 
 void StageTable::open(StageId stage) {
+  log_debug("stage {}: layers {} are looked for on flash", stage.value, stages_.at(stage).order.range.text());
   Entry& entry = stages_.at(stage);
   auto work = [this, stage, layout = layout_of(entry.order)](Opening& task) {
     auto told = std::chrono::steady_clock::now();
