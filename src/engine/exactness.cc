@@ -5,12 +5,14 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "base/random.h"
 #include "engine/finite.h"
 #include "engine/kernel_probe.h"
+#include "engine/proof_subject.h"
 #include "engine/repack_buffer.h"
 #include "ggml.h"
 #include "model/weight_types.h"
@@ -59,34 +61,48 @@ std::vector<std::string> name_patterns(const std::vector<const model::Tensor*>& 
   return patterns;
 }
 
-constexpr std::uint32_t kFirstRows = kStepRowsMax;  // in one micro-batch
-constexpr std::uint32_t kBatches[] = {1, 1, 1, 1, 1, 5, 5, 2, 4, 8};
-constexpr std::uint32_t kLongBatches[] = {1, 5};  // after more than kCellsFilled cells are taken
+struct Depth {
+  std::string_view sizes;
+  std::uint32_t first_rows;                     // in one micro-batch
+  std::span<const std::uint32_t> batches;       // the same rows again
+  std::span<const std::uint32_t> long_batches;  // after more than kCellsFilled cells are taken
+};
+constexpr std::uint32_t kFullBatches[] = {1, 1, 1, 1, 1, 5, 5, 2, 4, 8};
+constexpr std::uint32_t kLongBatches[] = {1, 5};
+constexpr std::uint32_t kEndsBatches[] = {1, 2, 5, 8};
+constexpr std::uint32_t kSpotBatches[] = {1, 4};
+constexpr Depth kDepths[] = {
+    {"1, 2, 4, 5, 8 and 63", kStepRowsMax, kFullBatches, kLongBatches},
+    {"1, 2, 5, 8 and 16", kLogitRowsMax, kEndsBatches, {}},
+    {"1, 4 and 5", 5, kSpotBatches, {}},
+};
 constexpr std::uint32_t kCellsFilled = 256;
 constexpr std::uint32_t kCellsNeeded = 512;
 
 class Proof {
  public:
-  Proof(LlamaInstance& instance, const InstanceOptions& options) : instance_(instance), options_(options) {
+  Proof(LlamaInstance& instance, const InstanceOptions& options, const Depth& depth)
+      : instance_(instance), options_(options), depth_(depth) {
     SplitMix64 random(0x73686f616c);
     const std::uint32_t width = options.is_first ? 0 : instance.embedding_length();
-    for (std::uint32_t i = 0; i < kFirstRows; ++i) {
+    for (std::uint32_t i = 0; i < depth_.first_rows; ++i) {
       tokens_.push_back(static_cast<Token>(random.below(instance.vocabulary_size())));
     }
-    hidden_.resize(std::size_t{kFirstRows} * width);
+    hidden_.resize(std::size_t{depth_.first_rows} * width);
     for (float& value : hidden_) value = static_cast<float>(random.unit() * 4 - 2);
   }
 
   Result<std::optional<std::string>> run() {
-    SHOAL_RETURN_IF_ERROR(eval(kSlotA, 0, kFirstRows, expected_));
+    SHOAL_RETURN_IF_ERROR(eval(kSlotA, 0, depth_.first_rows, expected_));
     std::uint32_t row = 0;
-    for (std::uint32_t rows : kBatches) {
+    for (std::uint32_t rows : depth_.batches) {
       SHOAL_ASSIGN_OR_RETURN(auto difference, compare(row, rows));
       if (difference) return difference;
       row += rows;
     }
+    if (depth_.long_batches.empty()) return std::optional<std::string>();
     SHOAL_ASSIGN_OR_RETURN(const bool filled, fill_cells(row));
-    for (std::uint32_t rows : kLongBatches) {
+    for (std::uint32_t rows : depth_.long_batches) {
       if (!filled) break;
       SHOAL_ASSIGN_OR_RETURN(auto difference, compare(row, rows));
       if (difference) return difference;
@@ -101,7 +117,8 @@ class Proof {
   static constexpr std::int32_t kSlotsFrom = 2;
 
   // A last stage's rows of logits: all single rows, some of each batch, kLogitRowsMax together.
-  static bool has_output(std::uint32_t row) {
+  bool has_output(std::uint32_t row) const {
+    if (depth_.first_rows <= kLogitRowsMax) return true;
     static const std::set<std::uint32_t> rows = {0, 1, 2, 4, 5, 7, 9, 12, 16, 18, 20, 23, 28, 29, 31, 34};
     return rows.contains(row);
   }
@@ -145,8 +162,8 @@ class Proof {
       }
     }
     if (equal) return std::optional<std::string>();
-    return std::optional(
-        fmt::format("a row differs by up to {:.2g} between micro-batches of {} and {}", difference, count, kFirstRows));
+    return std::optional(fmt::format("a row differs by up to {:.2g} between micro-batches of {} and {}", difference,
+                                     count, depth_.first_rows));
   }
 
   // Copies of A until llama.cpp must look at 512 cells. False: the KV is too small for that ever to happen.
@@ -154,7 +171,7 @@ class Proof {
     if (instance_.kv_cells() < kCellsNeeded) return false;
     SHOAL_ASSIGN_OR_RETURN(const Bytes copy, instance_.save_slot(kSlotA));
     std::int32_t slot = kSlotsFrom;
-    for (std::uint32_t cells = kFirstRows + taken; cells <= kCellsFilled; cells += kFirstRows) {
+    for (std::uint32_t cells = depth_.first_rows + taken; cells <= kCellsFilled; cells += depth_.first_rows) {
       SHOAL_RETURN_IF_ERROR(instance_.restore_slot(slot++, copy));
     }
     return true;
@@ -162,6 +179,7 @@ class Proof {
 
   LlamaInstance& instance_;
   const InstanceOptions& options_;
+  const Depth& depth_;
   std::vector<Token> tokens_;
   std::vector<float> hidden_;
   std::map<std::uint32_t, std::vector<float>> expected_;
@@ -192,10 +210,38 @@ ExactKernels choose_exact_kernels(const model::Manifest& manifest) {
   return kernels;
 }
 
-Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options) {
-  auto outcome = Proof(instance, options).run();
+std::string_view batch_sizes(ProofDepth depth) {
+  return kDepths[static_cast<std::size_t>(depth)].sizes;
+}
+
+Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options,
+                                                   ProofDepth depth) {
+  auto outcome = Proof(instance, options, kDepths[static_cast<std::size_t>(depth)]).run();
   instance.clear_kv();
   return outcome;
+}
+
+Result<ProofResult> prove(LlamaInstance& instance, const model::Manifest& manifest, const InstanceOptions& options,
+                          ProofRecord* record) {
+  const ProofSubject subject = record == nullptr ? ProofSubject() : proof_subject(manifest, options);
+  const ProofRecord::Known known = record == nullptr ? ProofRecord::Known() : record->find(subject);
+  ProofResult result;
+  SHOAL_ASSIGN_OR_RETURN(result.difference, prove_exactness(instance, options, known.depth));
+  result.how = fmt::format("proven in micro-batches of {} rows", batch_sizes(ProofDepth::kFull));
+  if (known.depth != ProofDepth::kFull) {
+    result.how += fmt::format(" when {} were loaded, and of {} rows now", known.when, batch_sizes(known.depth));
+  }
+  if (record == nullptr) return result;
+  if (known.difference) {
+    result.difference = fmt::format("{} (when {} were loaded)", *known.difference, known.when);
+  } else if (!result.difference) {
+    if (known.depth != ProofDepth::kSpot) record->note_proven(subject);
+  } else if (known.depth != ProofDepth::kFull) {
+    record->forget(subject);
+  } else if (options.settings.exact == ExactMode::kOff) {
+    record->note_difference(subject, *result.difference);
+  }
+  return result;
 }
 
 }  // namespace shoal::engine

@@ -9,14 +9,17 @@
 //     and choose its attention for long contexts; then rows 29 to 34 follow in B, one alone and five together.
 // Every output must have A's bits. B's rows read only B's KV, so a KV row that one micro-batch size wrote differently
 // shows in all later rows. A last stage compares the logits of 16 rows instead (it computes no more at a time).
-// Afterwards the KV is empty. Work: 98 rows, 13 passes over the weights.
+// Afterwards the KV is empty. Work: 98 rows, 13 passes over the weights; on a slow core that serves meanwhile, seconds.
+// Where part of it is known from stages before (proof_record.h), less is computed, in the same way.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "engine/llama_instance.h"
+#include "engine/proof_record.h"
 #include "model/manifest.h"
 
 namespace shoal::engine {
@@ -28,7 +31,20 @@ struct ExactKernels {
 // The exact kernels for a model with these tensors.
 ExactKernels choose_exact_kernels(const model::Manifest& manifest);
 
+// "1, 2, 4, 5, 8 and 63": the micro-batches of a proof.
+std::string_view batch_sizes(ProofDepth depth);
+
 // nullopt: proven. Else what differed, in words. An error of eval is passed on.
-Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options);
+Result<std::optional<std::string>> prove_exactness(LlamaInstance& instance, const InstanceOptions& options,
+                                                   ProofDepth depth = ProofDepth::kFull);
+
+struct ProofResult {
+  std::optional<std::string> difference;  // nullopt: exact
+  std::string how;                        // "proven in micro-batches of ..."
+};
+// The proof of a stage that was just loaded, as far as `record` does not make it superfluous (nullptr: all of it). What
+// it shows is noted. An error of eval is passed on, and not noted.
+Result<ProofResult> prove(LlamaInstance& instance, const model::Manifest& manifest, const InstanceOptions& options,
+                          ProofRecord* record);
 
 }  // namespace shoal::engine

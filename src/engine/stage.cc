@@ -1,6 +1,7 @@
 #include "engine/stage.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -260,17 +261,21 @@ void choose_threads(const StageOptions& options, InstanceOptions& instance) {
 
 struct Proven {
   std::unique_ptr<LlamaInstance> instance;
-  std::optional<std::string> difference;
+  ProofResult proof;
 };
 
-Result<Proven> load_and_prove(const std::filesystem::path& shard, const InstanceOptions& options) {
+Result<Proven> load_and_prove(const std::filesystem::path& shard, const model::Manifest& manifest,
+                              const InstanceOptions& options, ProofRecord* proofs) {
+  const auto start = std::chrono::steady_clock::now();
   Proven proven;
   SHOAL_ASSIGN_OR_RETURN(proven.instance, LlamaInstance::load(shard, options));
-  SHOAL_ASSIGN_OR_RETURN(proven.difference, prove_exactness(*proven.instance, options));
+  const auto loaded = std::chrono::steady_clock::now();
+  SHOAL_ASSIGN_OR_RETURN(proven.proof, prove(*proven.instance, manifest, options, proofs));
+  const auto seconds = [](auto duration) { return std::chrono::duration<double>(duration).count(); };
+  log_debug("{}: loaded in {:.2f} s, exactness looked at in {:.2f} s", shard.string(), seconds(loaded - start),
+            seconds(std::chrono::steady_clock::now() - loaded));
   return proven;
 }
-
-constexpr const char* kProof = "proven in micro-batches of 1, 2, 4, 5, 8 and 63 rows";
 
 }  // namespace
 
@@ -294,23 +299,23 @@ Result<std::unique_ptr<Stage>> Stage::load(const std::filesystem::path& shard, b
   const ExactKernels exact = choose_exact_kernels(manifest);
   if (mode != ExactMode::kOff) instance.kernels = exact.choice;
 
-  SHOAL_ASSIGN_OR_RETURN(Proven proven, load_and_prove(shard, instance));
+  SHOAL_ASSIGN_OR_RETURN(Proven proven, load_and_prove(shard, manifest, instance, options.proofs));
+  const std::optional<std::string>& difference = proven.proof.difference;
   ExactnessReport report;
-  report.exact = !proven.difference && mode != ExactMode::kOff;
+  report.exact = !difference && mode != ExactMode::kOff;
   if (mode == ExactMode::kOff) {
     // Even if this stage passes: other cuts of the model may repack other tensors.
-    report.reason =
-        "not exact: the fastest kernels were asked for, " +
-        (proven.difference ? "and with them " + *proven.difference : "of which another cut may choose others");
+    report.reason = "not exact: the fastest kernels were asked for, " +
+                    (difference ? "and with them " + *difference : "of which another cut may choose others");
   } else if (report.exact) {
-    report.reason = kProof;
+    report.reason = proven.proof.how;
     report.reason += exact.left_out.empty() ? "; no fast kernel had to be left out" : "; without " + exact.left_out;
   } else if (mode == ExactMode::kOn) {
     return Error{ErrorCode::kUnsupported,
                  fmt::format("{} cannot be exact on this processor: {}; load it with --exact auto or off",
-                             shard.string(), *proven.difference)};
+                             shard.string(), *difference)};
   } else {
-    const std::string why = *proven.difference;
+    const std::string why = *difference;
     proven.instance.reset();  // both at once would take twice the memory
     instance.kernels = {};
     SHOAL_ASSIGN_OR_RETURN(proven.instance, LlamaInstance::load(shard, instance));

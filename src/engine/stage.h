@@ -1,7 +1,8 @@
 // A stage: a cut-down llama.cpp model that computes one layer range (docs/architecture.md §2).
 //
 // Parts: llama_instance (model, context, threads), kv_slots (sequences and KV cells), kv_state (KV on the move),
-// exactness and kernel_probe (which kernels, and the proof), exact_kernels (how kernels are left out), cpu_topology.
+// exactness, proof_record and kernel_probe (which kernels, and the proof), exact_kernels (how kernels are left out),
+// cpu_topology.
 //
 // Invariants: rows of a sequence arrive in position order without gaps; a result is the same bits whatever else is in
 // the batch, however the rows were split into micro-batches, and whatever happened to other sequences, as long as
@@ -24,11 +25,15 @@
 
 namespace shoal::engine {
 
+class ProofRecord;  // proof_record.h
+
 // What a stage is loaded with; the plan's settings and this device's own.
 struct StageOptions {
   StageSettings settings;
   std::uint32_t threads = 0;            // 0: one per big core (cpu_topology.h)
   std::function<bool(float)> progress;  // 0..1 while loading; returning false abandons the load (kCancelled)
+  ProofRecord* proofs =
+      nullptr;  // of the stages before; outlives the load. nullptr: the stage proves everything itself
 };
 
 struct Row {
@@ -51,7 +56,8 @@ struct StepOutput {
 
 class Stage {
  public:
-  // Loads a shard (or a whole model: every GGUF is the stage of all its layers) and proves its exactness.
+  // Loads a shard (or a whole model: every GGUF is the stage of all its layers) and proves its exactness, as far as
+  // options.proofs does not know it.
   // `is_first`, `is_last`: its place in the pipeline: takes tokens, gives logits.
   // kCorrupt, kUnsupported, kResourceExhausted (memory), kCancelled; kUnsupported too when ExactMode::kOn cannot hold.
   static Result<std::unique_ptr<Stage>> load(const std::filesystem::path& shard, bool is_first, bool is_last,

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <sstream>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@ namespace {
 constexpr std::size_t kCopyBytes = 1u << 20;
 constexpr std::uint64_t kSyncEveryBytes =
     8u << 20;  // what a crash of the machine can cost, at most, besides the piece in flight
+// The same for pieces that are copied from other files of this device: they can be copied again, and waiting for the
+// disk after every few MiB would take as long as the copying.
+constexpr std::uint64_t kSyncCopiesEveryBytes = 32u << 20;
 constexpr std::uint64_t kLayoutFileBytesMax = 16u << 20;  // kPiecesMax lines of at most 110 bytes fit
 constexpr std::uint64_t kSlackBytes = 1u << 20;           // folders, layout and done files
 constexpr std::string_view kLayoutMagic = "shoal-shard-1";
@@ -51,6 +55,13 @@ Status sync(const FileDescriptor& file, const fs::path& name) {
   if (::fdatasync(file.get()) == 0) return {};
   bool full = errno == ENOSPC || errno == EDQUOT;
   return Error{full ? ErrorCode::kResourceExhausted : ErrorCode::kInternal, "cannot sync " + name.string()};
+}
+
+// The disk begins to write; nobody waits for it. What cannot begin now is written by the next sync.
+void start_writing(const FileDescriptor& file) {
+#if defined(__linux__)
+  (void)::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+#endif
 }
 
 Status sync_directory(const fs::path& path) {
@@ -95,7 +106,7 @@ Result<std::vector<std::size_t>> damaged_pieces(const ShardLayout& layout, const
 // --- ShardWriter ---------------------------------------------------------------------------------------------------
 
 ShardWriter::ShardWriter(ShardStore& store, ShardLayout layout, fs::path directory)
-    : store_(store), layout_(std::move(layout)), directory_(std::move(directory)) {}
+    : store_(store), layout_(std::move(layout)), directory_(std::move(directory)), sync_every_bytes_(kSyncEveryBytes) {}
 
 ShardWriter::~ShardWriter() {
   // A failure leaves pieces unmarked, which the next open_shard finds by their hashes.
@@ -115,6 +126,7 @@ Status ShardWriter::open_files() {
     --pieces_left_;
     bytes_done_ += layout_.pieces[i].size_bytes;
   }
+  bytes_unread_ = bytes_done_;
   return {};
 }
 
@@ -135,6 +147,14 @@ Status ShardWriter::find_unmarked(const Progress& progress) {
 }
 
 Status ShardWriter::fill_from_store(const Progress& progress) {
+  sync_every_bytes_ = kSyncCopiesEveryBytes;
+  Status filled = copy_pieces(progress);
+  sync_every_bytes_ = kSyncEveryBytes;
+  SHOAL_RETURN_IF_ERROR(std::move(filled));
+  return mark_synced();  // here, where waiting is allowed, and not with the first piece that is fetched
+}
+
+Status ShardWriter::copy_pieces(const Progress& progress) {
   for (std::size_t i = 0; i < done_.size(); ++i) {
     if (done_[i] != 0) continue;
     for (const PieceLocation& place : store_.find_all(layout_.pieces[i].sha256)) {
@@ -195,11 +215,14 @@ Status ShardWriter::append(std::size_t index, ByteSpan bytes) {
   }
   current_hash_.update(bytes);
   current_bytes_ += bytes.size();
+  const bool begin = (written_bytes_ + bytes.size()) / kSyncEveryBytes > written_bytes_ / kSyncEveryBytes;
   written_bytes_ += bytes.size();
   // A piece may have hundreds of MiB. Left to its end, the sync would hold up the thread for as long as they take.
-  if (written_bytes_ >= kSyncEveryBytes) {
+  if (written_bytes_ >= sync_every_bytes_) {
     SHOAL_RETURN_IF_ERROR(sync(file_, path()));
     written_bytes_ = 0;
+  } else if (begin) {
+    start_writing(file_);
   }
   if (current_bytes_ < piece.size_bytes) return {};
   current_ = SIZE_MAX;
@@ -219,7 +242,7 @@ Status ShardWriter::accept(std::size_t index) {
   store_.add_piece(piece.sha256, {path(), piece.offset, piece.size_bytes});
   unsynced_.push_back(index);
   unsynced_bytes_ += piece.size_bytes;
-  if (unsynced_bytes_ >= kSyncEveryBytes || pieces_left_ == 0) return mark_synced();
+  if (unsynced_bytes_ >= sync_every_bytes_ || pieces_left_ == 0) return mark_synced();
   return {};
 }
 

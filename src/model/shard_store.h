@@ -6,8 +6,9 @@
 // copying gigabytes, which an io thread must not wait for; a writer belongs to one thread at a time.
 //
 // kill -9 or power loss at any moment loses at most the pieces in flight. A piece's `done` byte is set after its
-// SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one, and
-// what was written but not yet marked is found again by its hash on the next open_shard.
+// SHA-256 was checked and its bytes were synced; since a sync is dear on flash, several small pieces share one (of
+// pieces that are copied from other files of this device, more of them), and what was written but not yet marked is
+// found again by its hash on the next open_shard.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +51,9 @@ class ShardWriter {
   // Indices of pieces still missing, in file order.
   std::vector<std::size_t> missing() const;
   std::uint64_t bytes_done() const { return bytes_done_; }  // of layout().bytes()
+  // Of these, bytes of pieces that were marked before this writer, and that nobody has read since: the others were
+  // hashed by it, wherever they came from.
+  std::uint64_t bytes_unread() const { return bytes_unread_; }
   const ShardLayout& layout() const { return layout_; }
   std::filesystem::path path() const { return directory_ / "model.gguf"; }
   bool complete() const { return pieces_left_ == 0; }
@@ -66,6 +70,7 @@ class ShardWriter {
   Status open_files();
   Status find_unmarked(const Progress& progress);
   Status fill_from_store(const Progress& progress);
+  Status copy_pieces(const Progress& progress);
   Status copy_piece(std::size_t index, const PieceLocation& from, const Progress& progress);
   Status accept(std::size_t index);  // a verified piece, its bytes written
   Status mark_synced();
@@ -79,7 +84,9 @@ class ShardWriter {
   std::vector<std::size_t> unsynced_;  // verified, the byte in the done file not yet set
   std::uint64_t unsynced_bytes_ = 0;   // of those
   std::uint64_t written_bytes_ = 0;    // since the last sync, verified or not
+  std::uint64_t sync_every_bytes_;
   std::uint64_t bytes_done_ = 0;
+  std::uint64_t bytes_unread_ = 0;
   std::size_t pieces_left_ = 0;
   std::size_t current_ = SIZE_MAX;
   std::uint64_t current_bytes_ = 0;

@@ -69,6 +69,7 @@ TEST_F(Stored, AShardIsMadeOfItsPieces) {
   for (std::size_t piece = count; piece-- > 0;) deliver(*writer, {0, 2}, piece);  // in any order
   EXPECT_TRUE(writer->complete());
   EXPECT_EQ(writer->bytes_done(), writer->layout().bytes());
+  EXPECT_EQ(writer->bytes_unread(), 0u);
   expect_same_as_cut(writer->path(), {0, 2});
   EXPECT_EQ(manifest_of(writer->path()).shard_of, (LayerRange{0, 2}));
 }
@@ -88,6 +89,7 @@ TEST_F(Stored, OpeningThatIsGivenUpGoesOnTheNextTime) {
   store = open_store();  // knows what is on flash, and no model
   auto writer = open_shard(*store, {0, 4});
   EXPECT_GT(writer->bytes_done(), 0u);
+  EXPECT_GT(writer->bytes_unread(), 0u) << "what was marked before may have decayed since";
   EXPECT_FALSE(writer->complete());
   writer.reset();
   store->add_model(manifest_, hashes_);
@@ -170,6 +172,7 @@ TEST_F(Stored, AnotherCutIsFilledFromTheFirst) {
     EXPECT_TRUE(piece == 0 || name.starts_with("blk.4.") || name.starts_with("blk.5.")) << name;
   }
   EXPECT_GT(writer->bytes_done(), writer->layout().bytes() / 2);
+  EXPECT_EQ(writer->bytes_unread(), 0u) << "copying hashes";
   // The first shard goes; what was copied from it stays.
   Digest moved =
       hashes_[static_cast<std::size_t>(manifest_.find_tensor("token_embd.weight") - manifest_.tensors.data())];

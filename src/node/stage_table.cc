@@ -92,6 +92,7 @@ void StageTable::hold_shards(bool held) {
 }
 
 void StageTable::open(StageId stage) {
+  log_debug("stage {}: layers {} are looked for on flash", stage.value, stages_.at(stage).order.range.text());
   Entry& entry = stages_.at(stage);
   auto work = [this, stage, layout = layout_of(entry.order)](Opening& task) {
     auto told = std::chrono::steady_clock::now();
@@ -117,7 +118,7 @@ void StageTable::on_opened(StageId stage, Result<std::unique_ptr<model::ShardWri
 void StageTable::fetch(StageId stage, std::unique_ptr<model::ShardWriter> writer) {
   Entry& entry = stages_.at(stage);
   const wire::LoadStage& order = entry.order;
-  entry.verify = writer->bytes_done() > 0;
+  entry.verify = writer->bytes_unread() > 0;
   entry.fetched_bytes = writer->layout().bytes() - writer->bytes_done();
   std::vector<FetchSource> sources;
   for (const auto& source : order.sources) {
@@ -164,6 +165,7 @@ void StageTable::host(StageId stage, const std::filesystem::path& shard) {
   StageLoad load{stage, entry.order.range, entry.order.is_first, entry.order.is_last, shard, {}};
   load.options.settings = entry.order.settings;
   load.options.threads = threads_;
+  load.options.proofs = &proofs_;
   if (entry.verify) load.verify = layout_of(entry.order);
   entry.host = std::make_unique<StageHost>(
       io_, std::move(load),

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 
+#include "engine/proof_record.h"
 #include "model/shard_store.h"
 #include "net/transport.h"
 #include "node/background_task.h"
@@ -104,6 +105,7 @@ class StageTable {
   CoordinatorSource coordinator_;
   DataLinks links_;
   wire::Plan plan_;
+  engine::ProofRecord proofs_;  // before the stages, which use it while they are loaded
   std::map<StageId, Entry> stages_;
   bool shards_held_ = false;
   std::vector<std::pair<wire::Step, Bytes>> early_;
