@@ -193,7 +193,8 @@ Sequence Lane::give(std::uint64_t request) {
   return given;
 }
 
-void Lane::let_go(std::uint64_t request) {
+void Lane::let_go(std::uint64_t request, std::function<bool(const Sequence&)> wanted) {
+  wanted_ = std::move(wanted);
   if (Sequence* before = sequences_.find(leaving_)) before->leaving = false;
   leaving_ = request;
   if (Sequence* sequence = sequences_.find(leaving_)) sequence->leaving = true;
@@ -201,10 +202,12 @@ void Lane::let_go(std::uint64_t request) {
 
 // Between two steps its newest token's row is due and nothing else of it is under way.
 void Lane::give_up_leaving() {
-  const Sequence* sequence = sequences_.find(leaving_);
+  Sequence* sequence = sequences_.find(leaving_);
   if (sequence != nullptr && sequence->live && (!sequence->due || !sequence->flights.empty())) return;
   const std::uint64_t request = std::exchange(leaving_, 0);
-  if (sequence != nullptr) given_up_ = give(request);
+  if (sequence == nullptr) return;
+  sequence->leaving = false;
+  if (wanted_(*sequence)) given_up_ = give(request);
 }
 
 std::vector<Member> Lane::dissolve(Time now, std::vector<Action>& actions) {
@@ -212,6 +215,7 @@ std::vector<Member> Lane::dissolve(Time now, std::vector<Action>& actions) {
   actions_.clear();
   follow_placement();
   std::move(actions_.begin(), actions_.end(), std::back_inserter(actions));
+  actions_.clear();
   return members;
 }
 
@@ -245,7 +249,7 @@ void Lane::follow_placement() {
 
 // The last token is not looked for: its row gives the first logits.
 std::optional<Lane::Beginning> Lane::beginning_of(std::span<const Token> tokens) const {
-  if (!limits_.prefix_cache) return std::nullopt;
+  if (!limits_.prefix_cache || tokens.empty()) return std::nullopt;
   const std::span prompt = tokens.first(tokens.size() - 1);
   Beginning best;
   if (const Kept* found = kept_.longest(prompt)) best = {found->id, common_beginning(found->tokens, prompt), found};

@@ -7,6 +7,7 @@
 //  - else once the lane has been asked to let it go, between two of its steps: no token is computed in vain.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -52,8 +53,9 @@ class Lane {
   Sequence give(std::uint64_t request);
   // It goes on here, as one that waits.
   void take(Sequence sequence) { sequences_.put(std::move(sequence)); }
-  // Asks for it; it is given once that is possible, unless it ends. One at a time: replaces the one before.
-  void let_go(std::uint64_t request);
+  // Asks for it; it is given up once that is possible, if `wanted` says then that it still is to go, and unless it ends.
+  // One at a time: replaces the one before. Who is given up is to be fetched before anything else happens.
+  void let_go(std::uint64_t request, std::function<bool(const Sequence&)> wanted);
   std::uint64_t leaving() const { return leaving_; }
   std::optional<Sequence> given_up() { return std::exchange(given_up_, std::nullopt); }
   // What happened outside of on() is acted upon.
@@ -125,6 +127,7 @@ class Lane {
   std::uint32_t failed_epochs_ = 0;  // in a row, without a StepDone
   std::optional<Time> timer_;
   std::uint64_t leaving_ = 0;  // the request that is to be given up; 0: none
+  std::function<bool(const Sequence&)> wanted_;
   std::optional<Sequence> given_up_;
 };
 

@@ -141,7 +141,9 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   state.route(event, now);
   state.grouping.act(now, state.actions);
   state.spreading.act(now, state.actions);
-  for (const auto& lane : state.lanes) state.gather(lane->settle(now));
+  do {
+    for (const auto& lane : state.lanes) state.gather(lane->settle(now));
+  } while (state.spreading.receive_those_given_up(now, state.actions));
   state.set_timer();
   return std::exchange(state.actions, {});
 }

@@ -115,19 +115,19 @@ void Spreading::watch_states(Time now) {
   }
 }
 
-// It goes on where it was, with what it has left in the KV there, if things have changed meanwhile.
-void Spreading::receive_those_given_up(Time now, std::vector<Action>& actions) {
+bool Spreading::receive_those_given_up(Time now, std::vector<Action>& actions) {
+  bool any = false;
   for (std::size_t from = 0; from < lanes_.size(); ++from) {
     auto sequence = lanes_[from]->given_up();
     if (!sequence) continue;
+    any = true;
     const std::size_t to = ways_[from].leaves_for;
     ++sequence->moves;
     sequence->moved_at = now;
-    const bool goes = lanes_[to]->state() == PlanState::kServing && lanes_[to]->has_room(*sequence) &&
-                      keeps_its_bits(*sequence, from, to);
-    if (goes) tell(sequence->request, from, to, ways_[from].why, actions);
-    lanes_[goes ? to : from]->take(*std::move(sequence));
+    tell(sequence->request, from, to, ways_[from].why, actions);
+    lanes_[to]->take(*std::move(sequence));
   }
+  return any;
 }
 
 void Spreading::leave_broken_lane(std::size_t from, Time now, std::vector<Action>& actions) {
@@ -190,7 +190,11 @@ void Spreading::look_for_quicker(Time now) {
   ways_[best_from].leaves_for = best_to;
   ways_[best_from].why = fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us),
                                      seconds_text(best_value.cost_us));
-  lanes_[best_from]->let_go(best->request);
+  // It stays where it is, if things have changed until it may go.
+  lanes_[best_from]->let_go(best->request, [this, best_from, best_to](const Sequence& sequence) {
+    return lanes_[best_to]->state() == PlanState::kServing && lanes_[best_to]->has_room(sequence) &&
+           keeps_its_bits(sequence, best_from, best_to);
+  });
 }
 
 std::optional<Time> Spreading::next_due() const {

@@ -34,6 +34,8 @@ class Spreading {
 
   // Moves what is to be moved. Lanes that have got or given some are to be settled: Lane::settle().
   void act(Time now, std::vector<Action>& actions);
+  // Moves what lanes have given up meanwhile; false: nothing. To be asked after they were settled.
+  bool receive_those_given_up(Time now, std::vector<Action>& actions);
   std::optional<Time> next_due() const;
 
   std::vector<Outlook> outlooks(Time now) const;
@@ -54,7 +56,6 @@ class Spreading {
   };
 
   void watch_states(Time now);
-  void receive_those_given_up(Time now, std::vector<Action>& actions);
   void leave_broken_lane(std::size_t from, Time now, std::vector<Action>& actions);
   void share_out_waiting(Time now, std::vector<Action>& actions);
   void look_for_quicker(Time now);
