@@ -193,21 +193,23 @@ Sequence Lane::give(std::uint64_t request) {
   return given;
 }
 
-void Lane::let_go(std::uint64_t request, std::function<bool(const Sequence&)> wanted) {
+void Lane::let_go(SequenceMoved move, std::function<bool(const Sequence&)> wanted) {
+  if (Sequence* before = sequences_.find(leaving_.request)) before->leaving = false;
+  leaving_ = std::move(move);
   wanted_ = std::move(wanted);
-  if (Sequence* before = sequences_.find(leaving_)) before->leaving = false;
-  leaving_ = request;
-  if (Sequence* sequence = sequences_.find(leaving_)) sequence->leaving = true;
+  if (Sequence* sequence = sequences_.find(leaving_.request)) sequence->leaving = true;
 }
 
-// Between two steps its newest token's row is due and nothing else of it is under way.
+// Between two steps its newest token's row is due and nothing else of it is under way. Told before its KV is freed.
 void Lane::give_up_leaving() {
-  Sequence* sequence = sequences_.find(leaving_);
+  Sequence* sequence = sequences_.find(leaving_.request);
   if (sequence != nullptr && sequence->live && (!sequence->due || !sequence->flights.empty())) return;
-  const std::uint64_t request = std::exchange(leaving_, 0);
+  SequenceMoved move = std::exchange(leaving_, {});
   if (sequence == nullptr) return;
   sequence->leaving = false;
-  if (wanted_(*sequence)) given_up_ = give(request);
+  if (!wanted_(*sequence)) return;
+  actions_.emplace_back(move);
+  given_up_ = {move, give(move.request)};
 }
 
 std::vector<Member> Lane::dissolve(Time now, std::vector<Action>& actions) {
@@ -378,7 +380,7 @@ std::vector<Action> Lane::settle(Time now) {
   }
   placement_.keep_shards(actions_);
   follow_placement();
-  if (leaving_ != 0) give_up_leaving();
+  if (leaving_.request != 0) give_up_leaving();
   send_steps(now);
   set_timer();
   return std::exchange(actions_, {});

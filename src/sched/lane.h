@@ -55,9 +55,13 @@ class Lane {
   void take(Sequence sequence) { sequences_.put(std::move(sequence)); }
   // Asks for it; it is given up once that is possible, if `wanted` says then that it still is to go, and unless it ends.
   // One at a time: replaces the one before. Who is given up is to be fetched before anything else happens.
-  void let_go(std::uint64_t request, std::function<bool(const Sequence&)> wanted);
-  std::uint64_t leaving() const { return leaving_; }
-  std::optional<Sequence> given_up() { return std::exchange(given_up_, std::nullopt); }
+  void let_go(SequenceMoved move, std::function<bool(const Sequence&)> wanted);
+  std::uint64_t leaving() const { return leaving_.request; }
+  struct GivenUp {
+    SequenceMoved move;
+    Sequence sequence;
+  };
+  std::optional<GivenUp> given_up() { return std::exchange(given_up_, std::nullopt); }
   // What happened outside of on() is acted upon.
   std::vector<Action> settle(Time now);
 
@@ -126,9 +130,9 @@ class Lane {
   Epoch epoch_seen_;
   std::uint32_t failed_epochs_ = 0;  // in a row, without a StepDone
   std::optional<Time> timer_;
-  std::uint64_t leaving_ = 0;  // the request that is to be given up; 0: none
+  SequenceMoved leaving_;  // is to be given up; request 0: nobody
   std::function<bool(const Sequence&)> wanted_;
-  std::optional<Sequence> given_up_;
+  std::optional<GivenUp> given_up_;
 };
 
 }  // namespace shoal::sched

@@ -143,7 +143,7 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   state.spreading.act(now, state.actions);
   do {
     for (const auto& lane : state.lanes) state.gather(lane->settle(now));
-  } while (state.spreading.receive_those_given_up(now, state.actions));
+  } while (state.spreading.receive_those_given_up(now));
   state.set_timer();
   return std::exchange(state.actions, {});
 }

@@ -84,18 +84,23 @@ std::optional<Spreading::Target> Spreading::best_for(const Sequence& sequence, s
   return best;
 }
 
-void Spreading::tell(std::uint64_t request, std::size_t from, std::size_t to, std::string why,
-                     std::vector<Action>& actions) {
+void Spreading::note(const SequenceMoved& move) {
   ++moved_;
-  decisions_.push_back(fmt::format("request {} went from pipeline {} to {}: {}", request, from + 1, to + 1, why));
+  decisions_.push_back(fmt::format("request {} went from pipeline {} to {}: {}", move.request, move.from + 1,
+                                   move.to + 1, move.why));
   if (decisions_.size() > kDecisionsMax) decisions_.pop_front();
-  actions.emplace_back(
-      SequenceMoved{request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to), std::move(why)});
+}
+
+// Of a sequence of which nothing is under way.
+void Spreading::move(SequenceMoved move, std::vector<Action>& actions) {
+  lanes_[move.to]->take(lanes_[move.from]->give(move.request));
+  note(move);
+  actions.emplace_back(std::move(move));
 }
 
 void Spreading::act(Time now, std::vector<Action>& actions) {
   watch_states(now);
-  receive_those_given_up(now, actions);
+  receive_those_given_up(now);
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (lanes_[i]->state() != PlanState::kServing && lanes_[i]->sequences().oldest()) {
       leave_broken_lane(i, now, actions);
@@ -115,17 +120,16 @@ void Spreading::watch_states(Time now) {
   }
 }
 
-bool Spreading::receive_those_given_up(Time now, std::vector<Action>& actions) {
+bool Spreading::receive_those_given_up(Time now) {
   bool any = false;
-  for (std::size_t from = 0; from < lanes_.size(); ++from) {
-    auto sequence = lanes_[from]->given_up();
-    if (!sequence) continue;
+  for (const auto& lane : lanes_) {
+    auto given_up = lane->given_up();
+    if (!given_up) continue;
     any = true;
-    const std::size_t to = ways_[from].leaves_for;
-    ++sequence->moves;
-    sequence->moved_at = now;
-    tell(sequence->request, from, to, ways_[from].why, actions);
-    lanes_[to]->take(*std::move(sequence));
+    ++given_up->sequence.moves;
+    given_up->sequence.moved_at = now;
+    note(given_up->move);
+    lanes_[given_up->move.to]->take(std::move(given_up->sequence));
   }
   return any;
 }
@@ -141,11 +145,10 @@ void Spreading::leave_broken_lane(std::size_t from, Time now, std::vector<Action
     if (!target) continue;
     const double there_us = done_us(all[target->lane], target->rows, 1);
     if (loads && there_us >= all[from].ready_us) continue;
-    lanes_[target->lane]->take(lanes_[from]->give(request));
-    tell(request, from, target->lane,
-         loads ? fmt::format("there it goes on in {}, here in {}", seconds_text(there_us),
-                             seconds_text(all[from].ready_us))
-               : "there is no plan here any more",
+    move({request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(target->lane),
+          loads ? fmt::format("there it goes on in {}, here in {}", seconds_text(there_us),
+                              seconds_text(all[from].ready_us))
+                : "there is no plan here any more"},
          actions);
   }
 }
@@ -158,9 +161,9 @@ void Spreading::share_out_waiting(Time now, std::vector<Action>& actions) {
     if (lanes_[from]->has_place(*first)) continue;
     const auto target = best_for(*first, from, outlooks(now), true);
     if (!target) continue;
-    const std::uint64_t request = first->request;
-    lanes_[target->lane]->take(lanes_[from]->give(request));
-    tell(request, from, target->lane, "it waited for a place here", actions);
+    move({first->request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(target->lane),
+          "it waited for a place here"},
+         actions);
   }
 }
 
@@ -187,11 +190,11 @@ void Spreading::look_for_quicker(Time now) {
     }
   }
   if (best == nullptr) return;
-  ways_[best_from].leaves_for = best_to;
-  ways_[best_from].why = fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us),
-                                     seconds_text(best_value.cost_us));
   // It stays where it is, if things have changed until it may go.
-  lanes_[best_from]->let_go(best->request, [this, best_from, best_to](const Sequence& sequence) {
+  SequenceMoved leave{best->request, static_cast<std::uint32_t>(best_from), static_cast<std::uint32_t>(best_to),
+                      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us),
+                                  seconds_text(best_value.cost_us))};
+  lanes_[best_from]->let_go(std::move(leave), [this, best_from, best_to](const Sequence& sequence) {
     return lanes_[best_to]->state() == PlanState::kServing && lanes_[best_to]->has_room(sequence) &&
            keeps_its_bits(sequence, best_from, best_to);
   });

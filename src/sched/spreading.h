@@ -35,7 +35,7 @@ class Spreading {
   // Moves what is to be moved. Lanes that have got or given some are to be settled: Lane::settle().
   void act(Time now, std::vector<Action>& actions);
   // Moves what lanes have given up meanwhile; false: nothing. To be asked after they were settled.
-  bool receive_those_given_up(Time now, std::vector<Action>& actions);
+  bool receive_those_given_up(Time now);
   std::optional<Time> next_due() const;
 
   std::vector<Outlook> outlooks(Time now) const;
@@ -46,8 +46,6 @@ class Spreading {
   struct Way {  // of a lane
     PlanState seen = PlanState::kNone;
     Time loading_since;
-    std::size_t leaves_for = 0;  // where the sequence is to go that it has been asked for
-    std::string why;
   };
   struct Target {
     std::size_t lane = 0;
@@ -62,7 +60,8 @@ class Spreading {
   std::optional<Target> best_for(const Sequence& sequence, std::size_t from, std::span<const Outlook> all,
                                  bool now_only) const;
   bool keeps_its_bits(const Sequence& sequence, std::size_t from, std::size_t to) const;
-  void tell(std::uint64_t request, std::size_t from, std::size_t to, std::string why, std::vector<Action>& actions);
+  void note(const SequenceMoved& move);
+  void move(SequenceMoved move, std::vector<Action>& actions);
 
   const Limits& limits_;
   Lanes& lanes_;
