@@ -120,6 +120,14 @@ TEST(Lanes, ALongPromptInTheWayCounts) {
   EXPECT_NE(shoal.lane_of(3), shoal.lane_of(1)) << "two short ones are done before a long one";
 }
 
+TEST(Lanes, AnEmptyPromptIsRefused) {
+  Shoal shoal(two_lanes(), true);
+  shoal.serve(4);
+  shoal.on(Shoal::arrived(1, 3)).on(Shoal::arrived(2, 0));
+  ASSERT_THAT(shoal.ends(2), SizeIs(1));
+  EXPECT_EQ(shoal.ends(2)[0].error.code, ErrorCode::kInvalidArgument);
+}
+
 TEST(Lanes, AKnownBeginningDraws) {
   Shoal shoal(two_lanes(), true);
   shoal.serve(4);
@@ -221,6 +229,7 @@ TEST(Lanes, OnceNobodyAsksTheyAreDividedAgain) {
   EXPECT_THAT(shoal.ends(1), SizeIs(1));
   shoal.wait(kIdleFor + seconds(1));
   shoal.settle();
+  EXPECT_THAT(shoal.all<WithdrawPlan>(), SizeIs(1));
   EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
   EXPECT_EQ(shoal.snapshot().lanes[0].state, PlanState::kServing);
   EXPECT_EQ(shoal.snapshot().lanes[1].state, PlanState::kServing);

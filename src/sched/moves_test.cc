@@ -192,6 +192,25 @@ TEST_F(MovesTest, AStageThatDoesNotLoadStopsNothing) {
   EXPECT_THAT(h_->tokens(1), SizeIs(5));
 }
 
+// Goal: a shard that a spare node could not keep for the day when it is needed is loaded when it is, and not given up
+// and loaded again for ever.
+TEST_F(MovesTest, AShardThatCouldNotBeFetchedMayBeLoaded) {
+  Limits limits;
+  limits.keep_plan = true;
+  serve(2, 1000, limits);
+  join(3);
+  for (std::size_t i = 0; i < h_->all<FetchShard>().size(); ++i) {
+    h_->on(StageFailed{h_->all<FetchShard>()[i].stage, ErrorCode::kResourceExhausted, "the flash is full"});
+  }
+  EXPECT_THAT(h_->all<FetchShard>(), SizeIs(2));
+  h_->on(NodePaused{Harness::node(1)});
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  h_->load_all();
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  EXPECT_EQ(plans(), 1u);
+  EXPECT_EQ(layers_of(3), 6u);
+}
+
 TEST_F(MovesTest, AMoveIsGivenUpWhenANodeOfItGoes) {
   serve(3);
   join(4);

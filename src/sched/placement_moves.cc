@@ -122,10 +122,11 @@ bool Placement::can_go_on(const Move& move, Time now) const {
   if (move.forced && !any_paused) return false;
   return std::all_of(move.stages.begin(), move.stages.end(), [&](const plan::PlannedStage& stage) {
     const auto found = nodes_.find(stage.node);
-    if (found == nodes_.end() || !works(found->second, now) || found->second.unfetchable.contains(stage.range)) {
-      return false;
-    }
-    return stays(stage) || (!found->second.paused && (prepared(stage.node, stage.range) || !fits_beside(stage)));
+    if (found == nodes_.end() || !works(found->second, now)) return false;
+    if (stays(stage)) return true;
+    if (found->second.paused) return false;
+    return fits_beside(stage) ? prepared(stage.node, stage.range) != nullptr
+                              : !found->second.unfetchable.contains(stage.range);
   });
 }
 

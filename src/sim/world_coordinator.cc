@@ -74,6 +74,7 @@ void World::act(const LoadStage& action) {
 void World::act(const DropStage& action) {
   note(4, action.stage.value);
   const std::size_t phone = phone_of(action.node);
+  say("{} is to drop stage {}", phones_[phone].profile.name, action.stage.value);
   send(kCoordinator, phone + 1, [this, phone, action] { phones_[phone].stages.erase(action.stage); });
 }
 
