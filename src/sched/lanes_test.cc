@@ -316,6 +316,30 @@ TEST(Lanes, WhatSwingsMakesNobodyFlap) {
   EXPECT_EQ(shoal.tokens(2), right_answer(2, 10, shoal.tokens(2).size()));
 }
 
+// Goal: where exact answers are wanted and not demanded, one that cannot be exact is better than none.
+TEST(Lanes, ABegunAnswerLeavesItsKernelFamilyBeforeItEnds) {
+  Limits limits = two_lanes();
+  limits.settings.exact = ExactMode::kAuto;
+  Shoal shoal(limits);
+  for (std::uint8_t i = 1; i <= 4; ++i) {
+    NodeJoined joined = Shoal::joined(i, 20);
+    joined.profile.kernel_family = i <= 2 ? "a" : "b";
+    shoal.on(joined);
+  }
+  shoal.settle();
+  ASSERT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
+  shoal.on(Shoal::arrived(1, 3, 5));
+  shoal.back(shoal.steps_of(1).back());
+  const std::uint32_t lane = shoal.lane_of(1);
+  shoal.on(NodeLost{shoal.node_of(lane)});
+  shoal.wait(kDissolveAfter - seconds(1));
+  EXPECT_THAT(shoal.all<SequenceMoved>(), IsEmpty()) << "the node may come back";
+  shoal.wait(seconds(2));
+  EXPECT_THAT(shoal.all<SequenceMoved>(), SizeIs(1));
+  shoal.run();
+  EXPECT_EQ(shoal.tokens(1), right_answer(1, 3, 5));
+}
+
 TEST(Lanes, ABegunAnswerStaysInItsKernelFamily) {
   Limits limits = two_lanes();
   limits.settings.exact = ExactMode::kOn;

@@ -63,7 +63,12 @@ std::size_t Spreading::lane_for(const SequenceArrived& event, Time now) const {
 
 bool Spreading::keeps_its_bits(const Sequence& sequence, std::size_t from, std::size_t to) const {
   if (sequence.emitted() == 0 || limits_.settings.exact == ExactMode::kOff) return true;
-  return lanes_[from]->placement().kernel_family() == lanes_[to]->placement().kernel_family();
+  if (lanes_[from]->placement().kernel_family() == lanes_[to]->placement().kernel_family()) return true;
+  return limits_.settings.exact == ExactMode::kAuto && !has_plan(*lanes_[from]) && now_ >= gives_up_bits_at(from);
+}
+
+Time Spreading::gives_up_bits_at(std::size_t lane) const {
+  return lanes_[lane]->none_since() + std::min<Duration>(kDissolveAfter, limits_.plan_wait_max / 2);
 }
 
 // `now_only`: lanes that serve and have room. nullopt: nobody can take it.
@@ -99,6 +104,7 @@ void Spreading::move(SequenceMoved move, std::vector<Action>& actions) {
 }
 
 void Spreading::act(Time now, std::vector<Action>& actions) {
+  now_ = now;
   watch_states(now);
   receive_those_given_up(now);
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -203,11 +209,17 @@ void Spreading::look_for_quicker(Time now) {
 std::optional<Time> Spreading::next_due() const {
   std::size_t with_plan = 0;
   bool any = false;
-  for (const auto& lane : lanes_) {
-    with_plan += has_plan(*lane);
-    any = any || lane->sequences().oldest() != nullptr;
+  std::optional<Time> due;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const bool asked = lanes_[i]->sequences().oldest() != nullptr;
+    with_plan += has_plan(*lanes_[i]);
+    any = any || asked;
+    if (!asked || has_plan(*lanes_[i])) continue;
+    if (const Time at = gives_up_bits_at(i); at > now_) due = due ? std::min(*due, at) : at;
   }
-  return any && with_plan > 1 ? std::optional(looked_at_ + kLookEvery) : std::nullopt;
+  if (!any || with_plan < 2) return due;
+  const Time look = looked_at_ + kLookEvery;
+  return due ? std::min(*due, look) : look;
 }
 
 }  // namespace shoal::sched

@@ -6,7 +6,8 @@
 //    on sooner and has room for it;
 //  - when it waits for a place in its lane and there is one in another;
 //  - when another lane is so much quicker that moving there pays.
-// Where answers are to be exact, one that has begun stays within its kernel family.
+// Where answers are to be exact, one that has begun stays within its kernel family. Where they are exact if that can be
+// had, it leaves it when its lane has had no plan for kDissolveAfter, or for half of the time that it may wait.
 #pragma once
 
 #include <deque>
@@ -60,6 +61,7 @@ class Spreading {
   std::optional<Target> best_for(const Sequence& sequence, std::size_t from, std::span<const Outlook> all,
                                  bool now_only) const;
   bool keeps_its_bits(const Sequence& sequence, std::size_t from, std::size_t to) const;
+  Time gives_up_bits_at(std::size_t lane) const;  // only while it has no plan
   void note(const SequenceMoved& move);
   void move(SequenceMoved move, std::vector<Action>& actions);
 
@@ -69,6 +71,7 @@ class Spreading {
   AnswerLength length_;
   Duration load_took_ = std::chrono::seconds(3);  // the last time that a lane loaded; this before the first
   Time looked_at_;
+  Time now_;  // of the newest event
   std::uint64_t moved_ = 0;
   std::deque<std::string> decisions_;
 };

@@ -61,6 +61,16 @@ void Checker::take(const SequenceArrived& event) {
   request.expected = answer_alone(book_.layers, request.prompt, request.tokens_max, vocabulary_);
 }
 
+// Exact answers are demanded: all tokens of one are from kernels of one family.
+void Checker::check_family(Request& request) {
+  if (!request.lane) return;
+  for (const NodeId& node : lanes_[*request.lane].nodes()) {
+    const std::string& family = family_of_[node];
+    if (request.family.empty()) request.family = family;
+    if (request.family != family) violation("an answer that is to be exact is from two kernel families");
+  }
+}
+
 // What it hosted is gone.
 void Checker::gone(NodeId node) {
   fetching_.erase(node);
@@ -86,6 +96,7 @@ void Checker::take(const Event& event) {
     gone(lost->node);
   } else if (const auto* joined = std::get_if<NodeJoined>(&event)) {
     gone(joined->profile.node);
+    family_of_[joined->profile.node] = joined->profile.kernel_family;
   }
   for (LaneChecker& lane : lanes_) {
     if (const auto* done = std::get_if<StepDone>(&event)) lane.done(*done);
@@ -266,6 +277,7 @@ void Checker::check(const Emit& action) {
   if (action.kind != EmitKind::kToken) return check_end(action.request, request, action);
   ++tokens_;
   request.blamed = 0;
+  if (book_.limits.settings.exact == ExactMode::kOn) check_family(request);
   if (request.emitted >= request.expected.tokens.size() || request.expected.tokens[request.emitted] != action.token) {
     violation(fmt::format("request {}: token {} differs from the answer alone", action.request, request.emitted));
   }
@@ -304,7 +316,11 @@ void Checker::check_error(const Request& request, const Emit& action) {
     return lane->sequences_waiting >= book_.limits.waiting_sequences_max;
   });
   const bool crowded = code == ErrorCode::kResourceExhausted && request.emitted == 0 && full;
-  const bool no_plan = after_.state == PlanState::kNone && code == ErrorCode::kUnavailable;
+  // What has begun and is to be exact may find no plan of its kernel family.
+  const bool waits_for_family = book_.limits.settings.exact == ExactMode::kOn && !request.family.empty() &&
+                                request.lane && lanes[*request.lane]->state == PlanState::kNone;
+  const bool no_plan =
+      (after_.state == PlanState::kNone || waits_for_family) && code == ErrorCode::kUnavailable;
   const bool blamed = request.blamed >= book_.limits.step_failures_max;
   errors_no_plan_ += no_plan;
   errors_of_steps_ += blamed && !no_plan;

@@ -85,6 +85,7 @@ class Checker {
   void check_causes(const std::vector<sched::Action>& actions, const sched::Snapshot& after);
   void take(const sched::Event& event);
   void take(const sched::SequenceArrived& event);
+  void check_family(Request& request);
   void gone(NodeId node);
   void gone(StageId stage);
   void make_lanes();
@@ -98,6 +99,7 @@ class Checker {
   std::uint64_t epochs_ = 0;
   std::map<StageId, NodeId> loaded_;                // or loading
   std::map<StageId, std::uint32_t> lane_of_stage_;  // of those that were in a plan
+  std::map<NodeId, std::string> family_of_;         // of kernels
   std::map<NodeId, StageId> fetching_;              // spare nodes' shards
 
   sched::Snapshot after_;

@@ -26,6 +26,7 @@ struct Book {
     Time arrived;
     std::uint32_t blamed = 0;           // failed steps since its last token
     std::size_t told = 0;               // of its text, to a draft model
+    std::string family;                 // of kernels, that its tokens are from; "": it has none
     std::optional<std::uint32_t> lane;  // that has it; nullopt: no lane has sent anything of it yet
 
     std::size_t known() const { return prompt.size() + emitted; }

@@ -63,6 +63,7 @@ class World {
   sched::Limits draw_limits();
   std::size_t draw_replicas();
   std::uint64_t memory_percent();
+  void draw_families();
   plan::ModelShape draw_model();
   void draw_phones();
   void make_memory_scarce();
@@ -162,6 +163,7 @@ class World {
   SplitMix64 random_;
   EventQueue queue_;
   const std::uint32_t vocabulary_;
+  std::uint64_t families_ = 1;  // of kernels
   const sched::Limits limits_;
   const plan::ModelShape model_;
   const Duration faults_until_;

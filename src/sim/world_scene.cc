@@ -17,6 +17,8 @@ constexpr Duration kTenMinutes = std::chrono::minutes(10);
 constexpr std::uint64_t kOnePipelinePercent = 60;  // of the seeds
 constexpr std::uint64_t kReplicasSalt = 0x5ea1;
 constexpr std::uint64_t kMemorySalt = 0x3e3;
+constexpr std::uint64_t kFamiliesPercent = 30;  // of the seeds with several pipelines have two kernel families
+constexpr std::uint64_t kFamiliesSalt = 0xfa3;
 constexpr std::uint64_t kSharesSalt = 0x54a;
 constexpr std::uint64_t kStepsLostMax = 2;  // one fewer than the failures after which a sequence ends with an error
 
@@ -42,6 +44,10 @@ Limits World::draw_limits() {
   limits.spares = chance(30) ? between(1, 3) : 0;
   if (options_.all_faults) limits.step_wait_max = seconds(between(10, 20));
   limits.replicas = draw_replicas();
+  if (SplitMix64 random(options_.seed ^ kFamiliesSalt); limits.replicas > 1 && random.below(100) < kFamiliesPercent) {
+    limits.settings.exact = random.below(2) == 0 ? ExactMode::kAuto : ExactMode::kOn;
+    families_ = 2;
+  }
   return limits;
 }
 
@@ -94,6 +100,19 @@ void World::draw_phones() {
   for (Phone& phone : phones_) {
     phone.profile.memory_bytes_max = phone.memory_bytes * options_.memory_told_percent / 100;
   }
+  if (families_ > 1) draw_families();
+}
+
+// Where answers are to be exact, some family must be able to hold the model.
+void World::draw_families() {
+  SplitMix64 random(options_.seed ^ kFamiliesSalt ^ kSharesSalt);
+  for (Phone& phone : phones_) phone.profile.kernel_family = random.below(families_) == 0 ? "one" : "other";
+  std::vector<plan::NodeProfile> all;
+  for (const Phone& phone : phones_) all.push_back(phone.profile);
+  plan::PlanRules rules;
+  rules.one_kernel_family = limits_.settings.exact == ExactMode::kOn;
+  if (plan::make_plan(model_, all, rules).ok()) return;
+  for (Phone& phone : phones_) phone.profile.kernel_family = "one";
 }
 
 // All phones together have just room for the model, or a little more: without one of them there is no plan, or one that
