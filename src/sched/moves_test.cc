@@ -211,6 +211,33 @@ TEST_F(MovesTest, AShardThatCouldNotBeFetchedMayBeLoaded) {
   EXPECT_EQ(layers_of(3), 6u);
 }
 
+TEST_F(MovesTest, StagesThatAreNotReadyInTimeEndAMoveOnce) {
+  serve(3);
+  join(4);
+  h_->wait(kMoveEvery);
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(4));
+  h_->wait(Limits().load_wait_max);
+  EXPECT_THAT(h_->all<DropStage>(), SizeIs(testing::Ge(4u)));
+  EXPECT_EQ(h_->snapshot().state, PlanState::kServing);
+}
+
+// Goal: a move that began while nobody asked does not change the bits of an answer that has begun since.
+TEST_F(MovesTest, AMoveToOtherKernelsIsGivenUpWhenAnAnswerBegins) {
+  Limits limits;
+  limits.settings.exact = ExactMode::kOn;
+  serve(1, 1000, limits);
+  NodeJoined other = Harness::joined(2, 1000);
+  other.profile.kernel_family = "other kernels";
+  h_->on(other);
+  h_->on(NodePaused{Harness::node(1)});
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  h_->on(Harness::arrived(1, 3)).run(1);
+  h_->load_all();
+  EXPECT_EQ(plans(), 0u);
+  h_->run();
+  EXPECT_THAT(h_->tokens(1), SizeIs(3));
+}
+
 TEST_F(MovesTest, AMoveIsGivenUpWhenANodeOfItGoes) {
   serve(3);
   join(4);

@@ -335,6 +335,7 @@ void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
                                       std::chrono::duration_cast<std::chrono::minutes>(limits_.load_wait_max).count());
   bool replan_now = false;
   for (const auto& [node, stage] : late_in(beside_)) {
+    if (!beside_.contains(node)) continue;  // given up with the one before
     actions.emplace_back(DropStage{node, stage});
     fail_beside(node, why, now, actions);
   }
