@@ -238,6 +238,18 @@ TEST_F(MovesTest, AMoveToOtherKernelsIsGivenUpWhenAnAnswerBegins) {
   EXPECT_THAT(h_->tokens(1), SizeIs(3));
 }
 
+TEST_F(MovesTest, ANodeThatComesBackWithOtherKernelsIsNotTakenForTheSame) {
+  Limits limits;
+  limits.settings.exact = ExactMode::kOn;
+  serve(2, 60, limits);
+  h_->on(NodeLost{Harness::node(2)});
+  NodeJoined other = Harness::joined(2, 60);
+  other.profile.kernel_family = "other kernels";
+  h_->on(other).wait(seconds(10)).load_all();
+  EXPECT_EQ(plans(), 0u);
+  EXPECT_THAT(h_->snapshot().why_none, HasSubstr("another kernel family"));
+}
+
 TEST_F(MovesTest, AMoveIsGivenUpWhenANodeOfItGoes) {
   serve(3);
   join(4);

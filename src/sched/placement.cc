@@ -193,9 +193,11 @@ const Placement::Node* Placement::best_spare(const PlannedPlan::Stage& stage, co
 
 // A paused node stays until somebody else has its stage ready: better it than nobody.
 bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
+  const bool one_family = rules().one_kernel_family;  // a node may have come back with other kernels
   const auto stays = [&](const PlannedPlan::Stage& stage) {
     const auto found = nodes_.find(stage.node);
-    return found != nodes_.end() && works(found->second, now);
+    return found != nodes_.end() && works(found->second, now) &&
+           (!one_family || found->second.profile.kernel_family == family_);
   };
   std::set<NodeId> taken;
   for (const PlannedPlan::Stage& stage : plan_.stages) {
