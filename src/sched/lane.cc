@@ -101,10 +101,19 @@ void Lane::handle(const SequenceArrived& event, Time now) {
   if (!*added) return;
   send_steps(now);  // admits it, if there is room
   if (sequences_.find(event.request)->live || sequences_.waiting().size() <= limits_.waiting_sequences_max) return;
-  finish(**added,
+  refuse(**added);
+}
+
+void Lane::refuse(Sequence& sequence) {
+  finish(sequence,
          {.kind = EmitKind::kError,
           .error = {ErrorCode::kResourceExhausted,
-                    fmt::format("{} requests are waiting already; try again later", limits_.waiting_sequences_max)}});
+                    fmt::format("{} requests are waiting already; try again later", sequences_.waiting().size() - 1)}});
+}
+
+std::vector<Action> Lane::refuse(std::uint64_t request, Time now) {
+  if (Sequence* sequence = sequences_.find(request); sequence != nullptr && !sequence->live) refuse(*sequence);
+  return settle(now);
 }
 
 void Lane::handle(const TokenSampled& event, Time) {

@@ -49,6 +49,8 @@ class Lane {
   // --- sequences ---
   const Sequences& sequences() const { return sequences_; }
   Sequence* find(std::uint64_t request) { return sequences_.find(request); }
+  // It ends with an error, because too many wait, unless it is live.
+  std::vector<Action> refuse(std::uint64_t request, Time now);
   // While it has no room for a plan's sake; see above. The sequence is known.
   Sequence give(std::uint64_t request);
   // It goes on here, as one that waits.
@@ -106,6 +108,7 @@ class Lane {
   void give_up_leaving();
   void fail_step(StepId step, const Error& error, bool kv_is_right, Time now);
   void fail_those_that_waited(Time now);
+  void refuse(Sequence& sequence);
   void follow_placement();
   bool admit(Sequence& sequence);
   std::optional<Beginning> beginning_of(std::span<const Token> tokens) const;

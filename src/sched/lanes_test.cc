@@ -128,6 +128,28 @@ TEST(Lanes, AnEmptyPromptIsRefused) {
   EXPECT_EQ(shoal.ends(2)[0].error.code, ErrorCode::kInvalidArgument);
 }
 
+// Goal: as many wait as may wait in all lanes, though those of a lane that is lost wait in another.
+TEST(Lanes, NotMoreWaitThanMay) {
+  Limits limits = two_lanes();
+  limits.settings.sequences_max = 1;
+  limits.waiting_sequences_max = 2;
+  Shoal shoal(limits);
+  shoal.serve(4);
+  for (std::uint64_t request = 1; request <= 6; ++request) shoal.on(Shoal::arrived(request, 3));
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 4u);
+  const NodeId lost = shoal.node_of(0);
+  shoal.on(NodeLost{lost});
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 5u);
+  EXPECT_THAT(shoal.all<Emit>(), IsEmpty());
+  shoal.on(NodeJoined{{lost, "back", 20}});
+  shoal.settle();
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 4u);
+  EXPECT_EQ(shoal.snapshot().lanes[0].sequences_waiting, 0u);
+  shoal.on(Shoal::arrived(7, 3));
+  ASSERT_THAT(shoal.ends(7), SizeIs(1));
+  EXPECT_EQ(shoal.ends(7)[0].error.code, ErrorCode::kResourceExhausted);
+}
+
 TEST(Lanes, AKnownBeginningDraws) {
   Shoal shoal(two_lanes(), true);
   shoal.serve(4);
@@ -192,6 +214,24 @@ TEST(Lanes, ALaneWithoutPlanGetsASpareNode) {
   EXPECT_EQ(shoal.snapshot().lanes[0].state, PlanState::kServing);
   EXPECT_EQ(shoal.snapshot().lanes[1].state, PlanState::kServing);
   EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
+}
+
+// Goal: a node that is left out for a while, because its stage did not load, makes no lane whole meanwhile; and nobody
+// is given to and fro for it, at one moment, for ever.
+TEST(Lanes, ANodeThatIsLeftOutMakesNoLaneWhole) {
+  Limits limits = two_lanes();
+  limits.stage_retry_after = seconds(30);
+  Shoal shoal(limits);
+  shoal.serve(4);
+  const NodeId failing = shoal.node_of(0);
+  const StageId stage = shoal.snapshot().lanes[0].plan->stages.front().stage;
+  shoal.on(StageFailed{stage, ErrorCode::kCorrupt, "it broke"});
+  EXPECT_THAT(shoal.all<WithdrawPlan>(), SizeIs(1));
+  shoal.clear().wait(kDissolveAfter + seconds(5));
+  EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(0, 4)) << "spare ones of the other lane";
+  EXPECT_LE(shoal.all<SetTimer>().size(), 20u);
+  shoal.on(NodeLost{failing});
+  EXPECT_EQ(shoal.snapshot().state, PlanState::kServing);
 }
 
 TEST(Lanes, ALaneThatStaysBrokenGivesItsNodesToTheOthers) {
