@@ -140,7 +140,10 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
     Lane& lane = *lanes_[i];
     if (!in_use(lane) || lane.state() != PlanState::kNone || lane.placement().is_about_to_plan()) continue;
     help(i, now, actions);
-    if (any_plan && !lane.placement().is_about_to_plan() && now >= dissolves_at(i)) dissolve(lane, now, actions);
+    if (any_plan && !lane.placement().is_about_to_plan() && now >= dissolves_at(i)) {
+      dissolve(lane, now, actions);
+      may_be_more_ = true;
+    }
   }
   if (!nobody_asks() || lanes_in_use() >= lanes_.size() || !may_be_more_ || any_settles || !formed_) {
     return idle_since_.reset();
@@ -148,8 +151,11 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
   if (!idle_since_) idle_since_ = now;
   if (now < *idle_since_ + kIdleFor) return;
   idle_since_.reset();
-  divide_anew(now, actions);
-  may_be_more_ = false;
+  const bool divided = divide_anew(now, actions);
+  may_be_more_ = !divided && std::any_of(lanes_.begin(), lanes_.end(), [now](const auto& lane) {
+    return lane->placement().leaves_some_out(now);
+  });
+  if (may_be_more_) idle_since_ = now;
 }
 
 std::optional<Time> Grouping::next_due() const {

@@ -76,7 +76,7 @@ class Grouping {
   std::optional<Time> settle_at_;
   Time settle_latest_;
   bool formed_ = false;      // ever
-  bool may_be_more_ = false;  // nodes have come since all were divided
+  bool may_be_more_ = false;  // nodes have come, or lanes have broken, since all were divided
   std::optional<Time> idle_since_;
   std::vector<Time> given_at_;  // when a lane got its newest node
   Time divided_at_;             // all

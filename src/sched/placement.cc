@@ -68,6 +68,13 @@ std::vector<plan::NodeProfile> Placement::spare_nodes(Time now) const {
   return spare;
 }
 
+bool Placement::leaves_some_out(Time now) const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& item) {
+    const Node& node = item.second;
+    return !node.paused && node.failures < limits_.stage_tries_max && now < node.usable_at;
+  });
+}
+
 double Placement::share() const {
   double least = 1;
   for (const PlannedPlan::Stage& stage : plan_.stages) {

@@ -119,6 +119,7 @@ void Pace::publish(Lane& lane, Time now, std::vector<std::string>& wrong) {
 // It died by something that breaks a plan, or because nodes are divided anew.
 void Pace::withdraw(Lane& lane, std::size_t open, Time now, std::vector<std::string>& wrong) {
   if (cause_ || (timer_ && lane.state == PlanState::kLoading)) {
+    joined_ = true;
     return change("a plan's end", false, true, false, now, wrong);
   }
   if (divides_) return;

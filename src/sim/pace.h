@@ -17,7 +17,7 @@
 //
 // With several lanes (Limits::replicas) all of this holds for each of them, and:
 //  - A plan is withdrawn in answer to the same events, or because its nodes are divided anew: while nobody asks, and
-//    once for all nodes that have come since the last time. From `healed` on that happens once at the most.
+//    once for all nodes that have come, and lanes that have broken, since the last time. From `healed` on that happens once at the most.
 //  - A request moves to another lane because its own lane does not serve it, or for being quicker there (freely). Of the
 //    latter, no two follow each other sooner than sched::may_move_again allows; of all, there are at most
 //    kMovesOfARequestMax in a minute.
@@ -114,7 +114,7 @@ class Pace {
   std::map<NodeId, Window> loads_;
   std::size_t loads_max_ = 0;
   Time last_change_;
-  bool joined_ = false;    // since all nodes were divided
+  bool joined_ = false;    // or a lane broke, since all nodes were divided
   bool divides_ = false;   // by the event at hand
   std::size_t divisions_healed_ = 0;
   std::map<std::uint64_t, Mover> movers_;  // by request
