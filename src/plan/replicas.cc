@@ -34,9 +34,8 @@ std::vector<Nodes> deal(Nodes nodes, std::size_t groups, const Measure& measure)
 }
 
 bool each_can_hold(const ModelShape& model, const std::vector<Nodes>& groups, const PlanRules& rules) {
-  return std::all_of(groups.begin(), groups.end(), [&](const Nodes& group) {
-    return !group.empty() && make_plan(model, group, rules).ok();
-  });
+  return std::all_of(groups.begin(), groups.end(),
+                     [&](const Nodes& group) { return !group.empty() && make_plan(model, group, rules).ok(); });
 }
 
 // Empty: they cannot hold the model, together or not.
@@ -60,8 +59,8 @@ std::vector<Nodes> divide_by_family(const ModelShape& model, const Nodes& nodes,
   std::vector<Nodes> all;
   Nodes left;
   for (const auto& [name, family] : by_family) {
-    auto groups = all.size() < groups_max ? divide_all(model, family, rules, groups_max - all.size())
-                                          : std::vector<Nodes>();
+    auto groups =
+        all.size() < groups_max ? divide_all(model, family, rules, groups_max - all.size()) : std::vector<Nodes>();
     if (groups.empty()) left.insert(left.end(), family.begin(), family.end());
     std::move(groups.begin(), groups.end(), std::back_inserter(all));
   }

@@ -32,10 +32,11 @@ double mean_of_known(std::span<const Outlook> lanes, Of of, double unknown) {
 }  // namespace
 
 void fill_in(std::span<Outlook> lanes) {
-  const double row_us = mean_of_known(lanes, [](const auto& lane) { return lane.prompt_row_us; }, kPromptRowUnknown_us);
+  const double row_us = mean_of_known(
+      lanes, [](const auto& lane) { return lane.prompt_row_us; }, kPromptRowUnknown_us);
   // A lane alone, with one stream.
-  const double scale =
-      mean_of_known(lanes, [](const auto& lane) { return lane.token_us / unknown_token_us(lane.streams); }, 1);
+  const double scale = mean_of_known(
+      lanes, [](const auto& lane) { return lane.token_us / unknown_token_us(lane.streams); }, 1);
   for (Outlook& lane : lanes) {
     if (lane.prompt_row_us <= 0) lane.prompt_row_us = row_us;
     if (lane.token_us > 0) continue;
@@ -58,8 +59,8 @@ double done_us(const Outlook& lane, double rows, double tokens) {
 MoveValue move_value(const Outlook& from, const Outlook& to, const Mover& mover) {
   const double here_us = from.token_us / from.share;
   const double there_us = to.token_more_us / to.share;
-  const double given_us = static_cast<double>(from.streams > 0 ? from.streams - 1 : 0) *
-                          (from.token_us - from.token_less_us) / from.share;
+  const double given_us =
+      static_cast<double>(from.streams > 0 ? from.streams - 1 : 0) * (from.token_us - from.token_less_us) / from.share;
   const double taken_us = static_cast<double>(to.streams) * (to.token_more_us - to.token_us) / to.share;
   MoveValue value;
   value.saved_us = mover.tokens * (here_us - there_us + given_us - taken_us);

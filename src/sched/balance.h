@@ -27,15 +27,15 @@ namespace shoal::sched {
 // Of a lane, as it is now.
 struct Outlook {
   bool serves = false;
-  double ready_us = 0;         // until it serves, where it loads
-  std::size_t streams = 0;     // live sequences
-  std::size_t waiting = 0;     // sequences that wait for a place among them
+  double ready_us = 0;          // until it serves, where it loads
+  std::size_t streams = 0;      // live sequences
+  std::size_t waiting = 0;      // sequences that wait for a place among them
   std::size_t prompt_rows = 0;  // that wait to be computed
-  double token_us = 0;         // with so many streams; 0: not known, as those that follow
-  double token_more_us = 0;    // with one more
-  double token_less_us = 0;    // with one less
+  double token_us = 0;          // with so many streams; 0: not known, as those that follow
+  double token_more_us = 0;     // with one more
+  double token_less_us = 0;     // with one less
   double prompt_row_us = 0;
-  double share = 1;            // above 0
+  double share = 1;  // above 0
 };
 
 // What nobody has measured is taken from the others.
@@ -46,7 +46,7 @@ void fill_in(std::span<Outlook> lanes);
 double done_us(const Outlook& lane, double rows, double tokens);
 
 struct Mover {
-  double rows = 0;   // to compute there
+  double rows = 0;    // to compute there
   double tokens = 0;  // to come
 };
 // What a stream's move saves all in all, and costs, in microseconds.

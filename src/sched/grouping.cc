@@ -152,17 +152,16 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
   if (now < *idle_since_ + kIdleFor) return;
   idle_since_.reset();
   const bool divided = divide_anew(now, actions);
-  may_be_more_ = !divided && std::any_of(lanes_.begin(), lanes_.end(), [now](const auto& lane) {
-    return lane->placement().leaves_some_out(now);
-  });
+  may_be_more_ = !divided && std::any_of(lanes_.begin(), lanes_.end(),
+                                         [now](const auto& lane) { return lane->placement().leaves_some_out(now); });
   if (may_be_more_) idle_since_ = now;
 }
 
 std::optional<Time> Grouping::next_due() const {
   std::optional<Time> due = settle_at_;
   const auto consider = [&](Time at) { due = due ? std::min(*due, at) : at; };
-  const bool any_plan = std::any_of(lanes_.begin(), lanes_.end(),
-                                    [](const auto& lane) { return lane->state() != PlanState::kNone; });
+  const bool any_plan =
+      std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->state() != PlanState::kNone; });
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const Lane& lane = *lanes_[i];
     if (any_plan && in_use(lane) && lane.state() == PlanState::kNone && !lane.placement().is_about_to_plan()) {

@@ -9,8 +9,9 @@
 // A lane that has lost so many nodes that it has no plan gets the spare nodes of others, as many as it takes. Where
 // that does not help, it waits kDissolveAfter for a node to come back: its stages stay loaded. Then its nodes go to the
 // other lanes. Where no lane has a plan any more, and all nodes together can hold the model, all are divided anew, at
-// once; but not again before some lane had a plan, a node came, or kDissolveAfter is over. And so they are where there are fewer lanes than there could be, once no sequence has been there for kIdleFor:
-// a lane that serves is not taken apart while it has work.
+// once; but not again before some lane had a plan, a node came, or kDissolveAfter is over. And so they are where there
+// are fewer lanes than there could be, once no sequence has been there for kIdleFor: a lane that serves is not taken
+// apart while it has work.
 #pragma once
 
 #include <map>
@@ -75,7 +76,7 @@ class Grouping {
   std::map<NodeId, Member> pool_;  // in no lane
   std::optional<Time> settle_at_;
   Time settle_latest_;
-  bool formed_ = false;      // ever
+  bool formed_ = false;       // ever
   bool may_be_more_ = false;  // nodes have come, or lanes have broken, since all were divided
   std::optional<Time> idle_since_;
   std::vector<Time> given_at_;  // when a lane got its newest node

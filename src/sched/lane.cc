@@ -381,8 +381,8 @@ std::vector<Action> Lane::on(const Event& event, Time now) {
 
 std::vector<Action> Lane::settle(Time now) {
   const auto has_begun = [](const auto& waiting) { return waiting.second->emitted() > 0; };
-  const bool begun = !sequences_.live().empty() ||
-                     std::any_of(sequences_.waiting().begin(), sequences_.waiting().end(), has_begun);
+  const bool begun =
+      !sequences_.live().empty() || std::any_of(sequences_.waiting().begin(), sequences_.waiting().end(), has_begun);
   placement_.hold_kernel_family(begun, now);
   if (placement_.may_move(now)) {
     placement_.move(pipeline_.kv_can_be_freed(), pipeline_.refill_time(sequences_.live()), now, actions_);

@@ -39,9 +39,7 @@ class Lane {
   // Not all of its nodes are to get layers: see Limits::spares.
   void set_spares(std::size_t spares) { limits_.spares = spares; }
   // Gives a node up that hosts no stage of its plan, or any where there is no plan: what it has loaded is dropped.
-  Member release(NodeId node, Time now, std::vector<Action>& actions) {
-    return placement_.release(node, now, actions);
-  }
+  Member release(NodeId node, Time now, std::vector<Action>& actions) { return placement_.release(node, now, actions); }
   // Gives up its plan and all of its nodes.
   std::vector<Member> dissolve(Time now, std::vector<Action>& actions);
   void take(Member member, Time now) { placement_.take(std::move(member), now); }
@@ -55,8 +53,8 @@ class Lane {
   Sequence give(std::uint64_t request);
   // It goes on here, as one that waits.
   void take(Sequence sequence) { sequences_.put(std::move(sequence)); }
-  // Asks for it; it is given up once that is possible, if `wanted` says then that it still is to go, and unless it ends.
-  // One at a time: replaces the one before. Who is given up is to be fetched before anything else happens.
+  // Asks for it; it is given up once that is possible, if `wanted` says then that it still is to go, and unless it
+  // ends. One at a time: replaces the one before. Who is given up is to be fetched before anything else happens.
   void let_go(SequenceMoved move, std::function<bool(const Sequence&)> wanted);
   std::uint64_t leaving() const { return leaving_.request; }
   struct GivenUp {
@@ -72,7 +70,9 @@ class Lane {
   double token_us(std::size_t streams) const { return pipeline_.token_us(streams); }
   double prompt_row_us() const { return pipeline_.prompt_row_us(); }  // 0: nothing was measured
   std::size_t prompt_rows() const;                                    // that wait to be computed
-  bool has_room(const Sequence& sequence) const { return sequences_.waiting().empty() && sequences_.fits(sequence, 0, 0); }
+  bool has_room(const Sequence& sequence) const {
+    return sequences_.waiting().empty() && sequences_.fits(sequence, 0, 0);
+  }
   // The same for the first that waits.
   bool has_place(const Sequence& first) const { return sequences_.fits(first, 0, 0); }
   // Until its stages have the rows again that they had before a stage was replaced.

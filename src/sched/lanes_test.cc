@@ -26,8 +26,7 @@ Limits two_lanes() {
 
 class Shoal : public test::Harness {
  public:
-  explicit Shoal(const Limits& limits = two_lanes(), bool prefix_cache = false)
-      : Harness(4, limits, 0, prefix_cache) {}
+  explicit Shoal(const Limits& limits = two_lanes(), bool prefix_cache = false) : Harness(4, limits, 0, prefix_cache) {}
   // Each can hold half of the model.
   Shoal& serve(std::uint8_t count, std::uint64_t bytes = 20) {
     for (std::uint8_t i = 1; i <= count; ++i) on(joined(i, bytes));
@@ -316,8 +315,12 @@ class TimedShoal : public Shoal {
     const auto next = under_way_.extract(under_way_.begin());
     if (next.key() > now) wait(next.key() - now);
     const SendStep step = next.mapped();
-    back(step, [](const Row& row) { return ChosenToken{token(row), false}; },
-         step_time[plan_of(step.epoch).lane]);
+    back(
+        step,
+        [](const Row& row) {
+          return ChosenToken{token(row), false};
+        },
+        step_time[plan_of(step.epoch).lane]);
   }
   std::size_t looked_ = 0;
   std::map<std::uint32_t, Time> lane_free_;

@@ -26,7 +26,8 @@ void Placement::join(const NodeJoined& event, bool may_keep, Time now, std::vect
 void Placement::take(Member member, Time now) {
   const NodeId id = member.profile.node;
   on_flash_[id] = std::move(member.on_flash);
-  nodes_[id] = {std::move(member.profile), member.failures, member.usable_at, member.paused, member.share, 0, Time{}, {}};
+  nodes_[id] = {
+      std::move(member.profile), member.failures, member.usable_at, member.paused, member.share, 0, Time{}, {}};
   fetch_due_ = moves_due_ = true;
   if (state_ != PlanState::kNone) return look_for_move(now + limits_.plan_settle);
   if (!settle_at_) settle_latest_ = now + limits_.plan_settle * kSettleMax;

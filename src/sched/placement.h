@@ -88,7 +88,7 @@ class Placement {
   bool leaves_some_out(Time now) const;  // for a while, after a failure
   // Usable, and without a stage of the plan, or of the plan that it moves to.
   std::vector<plan::NodeProfile> spare_nodes(Time now) const;
-  double share() const;  // the least of the plan's nodes
+  double share() const;                                                        // the least of the plan's nodes
   const std::optional<std::string>& kernel_family() const { return family_; }  // of the last plan
   // No plan has a stage on the node. What it has loaded or fetches is dropped.
   Member release(NodeId node, Time now, std::vector<Action>& actions);

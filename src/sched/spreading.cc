@@ -91,8 +91,8 @@ std::optional<Spreading::Target> Spreading::best_for(const Sequence& sequence, s
 
 void Spreading::note(const SequenceMoved& move) {
   ++moved_;
-  decisions_.push_back(fmt::format("request {} went from pipeline {} to {}: {}", move.request, move.from + 1,
-                                   move.to + 1, move.why));
+  decisions_.push_back(
+      fmt::format("request {} went from pipeline {} to {}: {}", move.request, move.from + 1, move.to + 1, move.why));
   if (decisions_.size() > kDecisionsMax) decisions_.pop_front();
 }
 
@@ -197,9 +197,9 @@ void Spreading::look_for_quicker(Time now) {
   }
   if (best == nullptr) return;
   // It stays where it is, if things have changed until it may go.
-  SequenceMoved leave{best->request, static_cast<std::uint32_t>(best_from), static_cast<std::uint32_t>(best_to),
-                      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us),
-                                  seconds_text(best_value.cost_us))};
+  SequenceMoved leave{
+      best->request, static_cast<std::uint32_t>(best_from), static_cast<std::uint32_t>(best_to),
+      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us), seconds_text(best_value.cost_us))};
   lanes_[best_from]->let_go(std::move(leave), [this, best_from, best_to](const Sequence& sequence) {
     return lanes_[best_to]->state() == PlanState::kServing && lanes_[best_to]->has_room(sequence) &&
            keeps_its_bits(sequence, best_from, best_to);

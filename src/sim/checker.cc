@@ -136,8 +136,8 @@ void Checker::check_bounds(const Snapshot& after) {
   if (after.sequences_waiting > lanes_.size() * (book_.limits.waiting_sequences_max + moved))
     violation("more sequences wait than may");
   if (after.sequences_live + after.sequences_waiting != open_)
-    violation(fmt::format("{} requests are open, and {} are known", open_,
-                          after.sequences_live + after.sequences_waiting));
+    violation(
+        fmt::format("{} requests are open, and {} are known", open_, after.sequences_live + after.sequences_waiting));
 }
 
 // A sampler that chooses twice for one position gives another text.
@@ -242,8 +242,8 @@ void Checker::check(const SequenceMoved& action) {
   const bool sane = action.from < lanes_.size() && action.to < lanes_.size() && action.from != action.to;
   if (request == nullptr || !sane) return violation("a sequence moves that is not there, or nowhere");
   if (request->lane && *request->lane != action.from) {
-    return violation(fmt::format("request {} leaves pipeline {}, and is in {}", action.request, action.from,
-                                 *request->lane));
+    return violation(
+        fmt::format("request {} leaves pipeline {}, and is in {}", action.request, action.from, *request->lane));
   }
   if (healed_) {
     const bool serves = lanes_[action.from].state() == PlanState::kServing &&
@@ -319,8 +319,7 @@ void Checker::check_error(const Request& request, const Emit& action) {
   // What has begun and is to be exact may find no plan of its kernel family.
   const bool waits_for_family = book_.limits.settings.exact == ExactMode::kOn && !request.family.empty() &&
                                 request.lane && lanes[*request.lane]->state == PlanState::kNone;
-  const bool no_plan =
-      (after_.state == PlanState::kNone || waits_for_family) && code == ErrorCode::kUnavailable;
+  const bool no_plan = (after_.state == PlanState::kNone || waits_for_family) && code == ErrorCode::kUnavailable;
   const bool blamed = request.blamed >= book_.limits.step_failures_max;
   errors_no_plan_ += no_plan;
   errors_of_steps_ += blamed && !no_plan;

@@ -65,9 +65,7 @@ void LaneChecker::await_refill(StepId step, std::uint64_t request) {
 
 // Some step has been awaited for too long.
 bool LaneChecker::overdue() const {
-  const auto late = [this](bool any, Time since) {
-    return any && book_->now >= since + book_->limits.step_wait_max;
-  };
+  const auto late = [this](bool any, Time since) { return any && book_->now >= since + book_->limits.step_wait_max; };
   return state_ == PlanState::kServing &&
          (late(!in_flight_.empty(), waits_since_) || late(!refills_.empty(), refill_waits_since_));
 }

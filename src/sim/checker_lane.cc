@@ -66,8 +66,7 @@ void LaneChecker::check_state(const Snapshot& after) {
   state_ = after.state;
   if (has_plan_ && state_ == PlanState::kNone) violation("a plan is dead, and was not withdrawn");
   if (!has_plan_ && state_ != PlanState::kNone) violation("a plan serves that was not published");
-  if (after.sequences_live > book_->limits.settings.sequences_max)
-    violation("more sequences live than sequences_max");
+  if (after.sequences_live > book_->limits.settings.sequences_max) violation("more sequences live than sequences_max");
   if (after.kv_tokens_reserved > book_->limits.settings.kv_tokens_total)
     violation("more cells reserved than there are");
 }
@@ -125,8 +124,7 @@ void LaneChecker::check_refill(const SendStep& action) {
     if (each.logits != 0) violation("a step for new stages wants logits");
   }
   await_refill(action.step, row.request);
-  check_refill(action.ends_at, row.sequence, row.request, row.position,
-               static_cast<std::uint32_t>(action.rows.size()));
+  check_refill(action.ends_at, row.sequence, row.request, row.position, static_cast<std::uint32_t>(action.rows.size()));
 }
 
 void LaneChecker::check(const SendStep& action) {

@@ -18,7 +18,7 @@ class LaneChecker {
 
   Epoch epoch() const { return epoch_; }
   bool has_plan() const { return has_plan_; }
-  const std::set<NodeId>& nodes() const { return nodes_; }  // of its newest plan
+  const std::set<NodeId>& nodes() const { return nodes_; }                      // of its newest plan
   bool hosts(NodeId node) const { return has_plan_ && nodes_.contains(node); }  // a stage of its plan
   std::size_t sequences_kept() const { return kv_.size(); }
   bool computes(std::uint64_t request) const { return ids_.contains(request); }  // has sent rows of it in this epoch

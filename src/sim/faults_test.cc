@@ -81,9 +81,9 @@ TEST(Simulation, SameSeedOfFaultsTwiceIsTheSameRun) {
   }
 }
 
-// Each breaks the code without its mend. A step that a neighbour had sent under one coordinator waited for the same
-// epoch of the next one, and was computed there. And the place of a request that was cancelled while its rows were on
-// their way to a new stage was given away before its KV was free.
+// Each breaks the code without its mend, found while there was one pipeline. A step that a neighbour had sent under one
+// coordinator waited for the same epoch of the next one, and was computed there. And the place of a request that was
+// cancelled while its rows were on their way to a new stage was given away before its KV was free.
 TEST(Simulation, SeedsOfFaultsThatFoundBugs) {
   for (const std::uint64_t seed : {352, 374, 430, 459, 607, 777, 50, 426, 1441, 1711, 1759, 1866}) {
     Options options;
@@ -91,6 +91,16 @@ TEST(Simulation, SeedsOfFaultsThatFoundBugs) {
     options.replicas = 1;
     options.seed = seed;
     EXPECT_THAT(run(options).violations, IsEmpty()) << replay_faults(seed) << " --replicas 1";
+  }
+}
+
+// The same, and answers that waited for their kernel family until they ended, while others served (11, 57, 240).
+TEST(Simulation, SeedsOfFaultsWithPipelinesThatFoundBugs) {
+  for (const std::uint64_t seed : {63, 132, 171, 249, 11, 57, 240}) {
+    Options options;
+    options.all_faults = true;
+    options.seed = seed;
+    EXPECT_THAT(run(options).violations, IsEmpty()) << replay_faults(seed);
   }
 }
 
@@ -224,7 +234,8 @@ Options without() {
 
 // Goal: a coordinator that is not told that a plan is dead, or that a request goes on in another pipeline.
 TEST(SimulationNotices, PipelinesThatAreNotToldOf) {
-  EXPECT_GE(noticed_with_faults(without<sched::WithdrawPlan>, "was not withdrawn"), 6);  // in most seeds all lanes have a spare node
+  EXPECT_GE(noticed_with_faults(without<sched::WithdrawPlan>, "was not withdrawn"),
+            6);  // in most seeds all lanes have a spare node
   EXPECT_GE(noticed_with_faults(without<sched::SequenceMoved>, "and belongs to"), 12);
 }
 

@@ -132,8 +132,7 @@ void Pace::withdraw(Lane& lane, std::size_t open, Time now, std::vector<std::str
 }
 
 // `owed`: by a division of all nodes.
-void Pace::change(const char* what, bool moves, bool may_change, bool owed, Time now,
-                  std::vector<std::string>& wrong) {
+void Pace::change(const char* what, bool moves, bool may_change, bool owed, Time now, std::vector<std::string>& wrong) {
   if (!moves) last_change_ = now;
   if (!may_change) wrong.push_back(fmt::format("{}, though nothing has happened that calls for it", what));
   if (healed_ && !moves && !owed && now >= *healed_) {

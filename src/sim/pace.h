@@ -17,8 +17,10 @@
 //
 // With several lanes (Limits::replicas) all of this holds for each of them, and:
 //  - A plan is withdrawn in answer to the same events, or because its nodes are divided anew: while nobody asks, and
-//    once for all nodes that have come, and lanes that have broken, since the last time. From `healed` on that happens once at the most.
-//  - A request moves to another lane because its own lane does not serve it, or for being quicker there (freely). Of the
+//    once for all nodes that have come, and lanes that have broken, since the last time. From `healed` on that happens
+//    once at the most.
+//  - A request moves to another lane because its own lane does not serve it, or for being quicker there (freely). Of
+//  the
 //    latter, no two follow each other sooner than sched::may_move_again allows; of all, there are at most
 //    kMovesOfARequestMax in a minute.
 #pragma once
@@ -34,7 +36,7 @@
 namespace shoal::sim {
 
 inline constexpr std::size_t kChangesInAMinuteMax = 100;
-inline constexpr std::size_t kMovesHealedMax = 5;      // of each lane
+inline constexpr std::size_t kMovesHealedMax = 5;       // of each lane
 inline constexpr std::size_t kMovesOfARequestMax = 20;  // in a minute
 
 class Pace {
@@ -44,7 +46,8 @@ class Pace {
   void healed_from(Time healed) { healed_ = healed; }
   // A step of this epoch failed by the event, or was seen to be lost.
   void event(const sched::Event& event, bool breaks_a_step);
-  // `overdue`: some step has been awaited for step_wait_max, of each lane. `open`: requests. What is wrong, in sentences.
+  // `overdue`: some step has been awaited for step_wait_max, of each lane. `open`: requests. What is wrong, in
+  // sentences.
   std::vector<std::string> actions(const std::vector<sched::Action>& actions, const sched::Snapshot& after,
                                    const std::vector<bool>& overdue, std::size_t open, Time now);
   // A request goes on in another lane.
@@ -114,8 +117,8 @@ class Pace {
   std::map<NodeId, Window> loads_;
   std::size_t loads_max_ = 0;
   Time last_change_;
-  bool joined_ = false;    // or a lane broke, since all nodes were divided
-  bool divides_ = false;   // by the event at hand
+  bool joined_ = false;   // or a lane broke, since all nodes were divided
+  bool divides_ = false;  // by the event at hand
   std::size_t divisions_healed_ = 0;
   std::map<std::uint64_t, Mover> movers_;  // by request
   std::uint64_t moved_freely_ = 0;

@@ -185,6 +185,16 @@ TEST(Simulation, SeedsThatFoundBugs) {
   }
 }
 
+// An empty prompt was read beyond its end (3), a pipeline that was dissolved told twice that it had no plan (5, 11,
+// 22), and a request that left its pipeline outside of one of its steps was nowhere until the next event (386).
+TEST(Simulation, SeedsWithPipelinesThatFoundBugs) {
+  for (const std::uint64_t seed : {3, 5, 11, 22, 386}) {
+    Options options;
+    options.seed = seed;
+    EXPECT_THAT(run(options).violations, IsEmpty()) << replay(seed);
+  }
+}
+
 // Goal: where stages stay, answers go on from what they have; new stages are refilled from journals, which may be too
 // short, and from tokens.
 TEST(Simulation, WhatStagesHaveIsNotComputedAgain) {

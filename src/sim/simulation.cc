@@ -26,8 +26,7 @@ std::string Report::faults_text() const {
       "moved, {} of them freely, one at most {} times in a minute; at rest after {:.1f} s",
       kinds, errors_no_plan, errors, errors_of_steps, requests_interrupted, requests_given_up, links_broken,
       steps_relayed, epochs_in_a_minute_max, loads_in_a_minute_max, sequences_moved, sequences_moved_freely,
-      moves_of_a_request_max,
-      std::chrono::duration<double>(healed_after).count());
+      moves_of_a_request_max, std::chrono::duration<double>(healed_after).count());
 }
 
 Report run(const Options& options) {

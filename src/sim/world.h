@@ -104,7 +104,7 @@ class World {
 
   // What the coordinator keeps of a lane.
   struct Lane {
-    Epoch epoch;                // the newest published; 0: withdrawn
+    Epoch epoch;                    // the newest published; 0: withdrawn
     std::set<std::size_t> in_plan;  // phones that it names
     std::set<StepId> under_way;
     Epoch refused;  // some stage was out of memory in it
@@ -176,8 +176,8 @@ class World {
   Duration link_jitter_{};
   std::uint64_t timer_ = 0;  // the newest one
   std::vector<Lane> lanes_;
-  Time published_;           // the newest plan
-  Time busy_;                // some request was open
+  Time published_;  // the newest plan
+  Time busy_;       // some request was open
   Network network_;
   std::uint64_t coordinator_life_ = 1;
   int coordinator_downs_ = 0;  // restarts that are not over

@@ -48,9 +48,8 @@ World::Lane* World::lane_of(Epoch epoch) {
 
 // The coordinator relays between them.
 bool World::in_one_plan(std::size_t phone, std::size_t other) const {
-  return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane& lane) {
-    return lane.in_plan.contains(phone) && lane.in_plan.contains(other);
-  });
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [&](const Lane& lane) { return lane.in_plan.contains(phone) && lane.in_plan.contains(other); });
 }
 
 void World::act(const WithdrawPlan& action) {

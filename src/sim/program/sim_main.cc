@@ -127,7 +127,9 @@ int main(int argc, char** argv) {
     }
     std::printf("%s\n", sum.faults_text().c_str());
   }
-  std::printf("%lu runs, %lu of them with several pipelines at once, %lu broken; %.0f simulated seconds in %.2f s: %.0f times real time\n", last - seed, with_lanes, broken,
-              simulated, took.count(), simulated / took.count());
+  std::printf(
+      "%lu runs, %lu of them with several pipelines at once, %lu broken; %.0f simulated seconds in %.2f s: %.0f times "
+      "real time\n",
+      last - seed, with_lanes, broken, simulated, took.count(), simulated / took.count());
   return broken == 0 ? 0 : 1;
 }
