@@ -1,5 +1,6 @@
 // Feeds the scheduler any events in any order, most of them nearly plausible (ids it has seen, and ids beside them),
-// and holds it to its header with the simulation's checker. Two bytes an event: what, and about which.
+// and holds it to its header with the simulation's checker. Two bytes an event: what, and about which. The last byte
+// says what kind of shoal it is.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -21,9 +22,12 @@ constexpr std::uint32_t kVocabulary = 3;  // text that repeats itself: drafts th
 constexpr std::size_t kNodes = 5;
 constexpr std::size_t kEventsMax = 2000;
 
-Limits limits(bool draft_model) {
+// A draft model or none, one to three pipelines, exact answers demanded or not.
+Limits limits(std::uint8_t kind) {
   Limits limits;
-  limits.draft_model = draft_model;
+  limits.draft_model = kind % 2 == 1;
+  limits.replicas = 1 + kind / 2 % 3;
+  if (kind >= 128) limits.settings.exact = ExactMode::kOn;
   limits.settings.context_tokens_max = 24;
   limits.settings.sequences_max = 3;
   limits.settings.kv_tokens_total = 60;
@@ -35,9 +39,9 @@ Limits limits(bool draft_model) {
 
 class World {
  public:
-  explicit World(bool draft_model)
-      : scheduler_(plan::ModelShape::of_equal_layers(kLayers, 10), limits(draft_model)),
-        checker_(kLayers, limits(draft_model), kVocabulary) {
+  explicit World(std::uint8_t kind)
+      : scheduler_(plan::ModelShape::of_equal_layers(kLayers, 10), limits(kind)),
+        checker_(kLayers, limits(kind), kVocabulary) {
     checker_.allow_step_errors();
   }
 
@@ -61,6 +65,8 @@ class World {
     const std::vector<Action> actions = scheduler_.on(event, now_);
     checker_.actions(actions, scheduler_.snapshot(), kNodes, now_);
     for (const Action& action : actions) {
+      if (const auto* plan = std::get_if<PublishPlan>(&action)) plans_[plan->plan.epoch] = plan->plan;
+      if (const auto* dead = std::get_if<WithdrawPlan>(&action)) plans_.erase(dead->epoch);
       if (const auto* load = std::get_if<LoadStage>(&action)) stages_.push_back(load->stage);
       if (const auto* fetch = std::get_if<FetchShard>(&action)) stages_.push_back(fetch->stage);
       if (const auto* step = std::get_if<SendStep>(&action)) steps_.push_back(*step);
@@ -78,6 +84,7 @@ class World {
     NodeJoined joined;
     joined.profile.node.key.bytes[0] = which % kNodes;
     joined.profile.memory_bytes_max = 10 + which / 2;
+    joined.profile.kernel_family = which % 3 == 0 ? "other" : "one";
     tell(joined);
   }
   void lose(std::uint8_t which) {
@@ -112,9 +119,9 @@ class World {
   void done(std::uint8_t which) {
     const SendStep of = step(which);
     StepDone done{of.epoch, of.step};
-    const Snapshot snapshot = scheduler_.snapshot();
-    for (std::size_t i = 0; which % 2 == 0 && snapshot.plan && i < snapshot.plan->stages.size(); ++i) {
-      done.stages.push_back({snapshot.plan->stages[i].stage, Duration((which * 37 + i * 1001) % 9000)});
+    const auto plan = plans_.find(of.epoch);
+    for (std::size_t i = 0; which % 2 == 0 && plan != plans_.end() && i < plan->second.stages.size(); ++i) {
+      done.stages.push_back({plan->second.stages[i].stage, Duration((which * 37 + i * 1001) % 9000)});
     }
     tell(done);
     if (which < 200) sampled(which);
@@ -154,7 +161,7 @@ class World {
     arrived.request = which == 0 ? 0 : ++requests_;
     arrived.prompt.assign(which % 27, which);
     arrived.tokens_max = which % 9;
-    const std::size_t context = limits(false).settings.context_tokens_max;
+    const std::size_t context = limits(0).settings.context_tokens_max;
     if (!arrived.prompt.empty() && arrived.prompt.size() < context && arrived.tokens_max > 0) {
       const auto most = std::min<std::size_t>(arrived.tokens_max, context - arrived.prompt.size());
       answers_[arrived.request] = {
@@ -175,6 +182,7 @@ class World {
   Scheduler scheduler_;
   sim::Checker checker_;
   Time now_;
+  std::map<Epoch, PlannedPlan> plans_;
   std::vector<StageId> stages_;
   std::vector<SendStep> steps_;
   AskDrafts ask_;
@@ -186,7 +194,7 @@ class World {
 }  // namespace shoal
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  shoal::World world(size > 0 && data[size - 1] % 2 == 1);
+  shoal::World world(size > 0 ? data[size - 1] : 0);
   for (std::size_t i = 0; i + 1 < size && i / 2 < shoal::kEventsMax; i += 2) world.happen(data[i], data[i + 1]);
   return 0;
 }

@@ -42,6 +42,7 @@ bool Grouping::take(const NodeLost& event) {
 }
 
 bool Grouping::take(const NodePaused& event) {
+  may_be_more_ = may_be_more_ || !event.paused;
   const auto found = pool_.find(event.node);
   if (found == pool_.end()) return false;
   found->second.paused = event.paused;
@@ -57,12 +58,27 @@ bool Grouping::take(const NodeShare& event) {
 
 // --- where they go ---
 
-std::vector<plan::NodeProfile> Grouping::usable_of_pool() const {
+std::vector<plan::NodeProfile> Grouping::usable_of_pool(Time now) const {
   std::vector<plan::NodeProfile> nodes;
   for (const auto& [id, member] : pool_) {
-    if (!member.paused) nodes.push_back(member.profile);
+    const bool works = member.failures < limits_.stage_tries_max && now >= member.usable_at;
+    if (!member.paused && works) nodes.push_back(member.profile);
   }
   return nodes;
+}
+
+void Grouping::give(std::size_t lane, Member member, Time now) {
+  given_at_[lane] = now;
+  lanes_[lane]->take(std::move(member), now);
+}
+
+// Whoever got nodes has time to make a plan of them.
+Time Grouping::dissolves_at(std::size_t lane) const {
+  return std::max(lanes_[lane]->none_since(), given_at_[lane]) + kDissolveAfter;
+}
+
+bool Grouping::may_divide() const {
+  return planned_since_ || may_be_more_ || now_ >= divided_at_ + kDissolveAfter;
 }
 
 std::size_t Grouping::lanes_in_use() const {
@@ -107,6 +123,7 @@ Lane* Grouping::with_spare(NodeId node, const Lane* except, Time now) {
 }
 
 void Grouping::act(Time now, std::vector<Action>& actions) {
+  now_ = now;
   if (settle_at_ && now >= *settle_at_) {
     settle_at_.reset();
     place_pool(now, actions);
@@ -117,12 +134,15 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
     any_plan = any_plan || lane->state() != PlanState::kNone;
     any_settles = any_settles || lane->placement().is_about_to_plan();
   }
-  if (lanes_in_use() > 1 && !any_plan && !any_settles && divide_anew(now, actions)) return;
-  for (const auto& lane : lanes_) {
-    if (!in_use(*lane) || lane->state() != PlanState::kNone || lane->placement().is_about_to_plan()) continue;
-    help(*lane, now, actions);
-    if (any_plan && !lane->placement().is_about_to_plan() && now >= lane->none_since() + kDissolveAfter) {
-      dissolve(*lane, now, actions);
+  planned_since_ = planned_since_ || any_plan;
+  if (lanes_in_use() > 1 && !any_plan && !any_settles && may_divide() && divide_anew(now, actions)) return;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = *lanes_[i];
+    if (!in_use(lane) || lane.state() != PlanState::kNone || lane.placement().is_about_to_plan()) continue;
+    help(i, now, actions);
+    if (any_plan && !lane.placement().is_about_to_plan() && now >= dissolves_at(i)) {
+      dissolve(lane, now, actions);
+      may_be_more_ = true;
     }
   }
   if (!nobody_asks() || lanes_in_use() >= lanes_.size() || !may_be_more_ || any_settles || !formed_) {
@@ -131,8 +151,10 @@ void Grouping::act(Time now, std::vector<Action>& actions) {
   if (!idle_since_) idle_since_ = now;
   if (now < *idle_since_ + kIdleFor) return;
   idle_since_.reset();
-  divide_anew(now, actions);
-  may_be_more_ = false;
+  const bool divided = divide_anew(now, actions);
+  may_be_more_ = !divided && std::any_of(lanes_.begin(), lanes_.end(),
+                                         [now](const auto& lane) { return lane->placement().leaves_some_out(now); });
+  if (may_be_more_) idle_since_ = now;
 }
 
 std::optional<Time> Grouping::next_due() const {
@@ -140,11 +162,13 @@ std::optional<Time> Grouping::next_due() const {
   const auto consider = [&](Time at) { due = due ? std::min(*due, at) : at; };
   const bool any_plan =
       std::any_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->state() != PlanState::kNone; });
-  for (const auto& lane : lanes_) {
-    if (any_plan && in_use(*lane) && lane->state() == PlanState::kNone && !lane->placement().is_about_to_plan()) {
-      consider(lane->none_since() + kDissolveAfter);
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const Lane& lane = *lanes_[i];
+    if (any_plan && in_use(lane) && lane.state() == PlanState::kNone && !lane.placement().is_about_to_plan()) {
+      consider(dissolves_at(i));
     }
   }
+  if (!any_plan && lanes_in_use() > 1 && !may_divide()) consider(divided_at_ + kDissolveAfter);
   if (idle_since_) consider(*idle_since_ + kIdleFor);
   return due;
 }
@@ -167,24 +191,26 @@ void Grouping::place_pool(Time now, std::vector<Action>& actions) {
 
 void Grouping::form(Time now) {
   formed_ = true;
+  divided_at_ = now;
+  planned_since_ = false;
   plan::PlanRules with_spares = rules();
   with_spares.spares = limits_.spares;
-  auto groups = plan::divide(model_, usable_of_pool(), with_spares, lanes_.size());
+  auto groups = plan::divide(model_, usable_of_pool(now), with_spares, lanes_.size());
   for (std::size_t i = 0; i < groups.size(); ++i) {
     lanes_[i]->set_spares(groups[i].spares);
-    for (const auto& node : groups[i].nodes) lanes_[i]->take(std::move(pool_.extract(node.node).mapped()), now);
+    for (const auto& node : groups[i].nodes) give(i, std::move(pool_.extract(node.node).mapped()), now);
   }
-  for (auto& [id, member] : std::exchange(pool_, {})) lanes_[0]->take(std::move(member), now);  // paused ones
+  for (auto& [id, member] : std::exchange(pool_, {})) give(0, std::move(member), now);  // paused ones
   may_be_more_ = false;
 }
 
 bool Grouping::join_broken_lane(Time now) {
-  for (const auto& lane : lanes_) {
-    if (!in_use(*lane) || lane->state() != PlanState::kNone) continue;
-    auto nodes = lane->placement().nodes(now);
-    for (auto& node : usable_of_pool()) nodes.push_back(std::move(node));
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!in_use(*lanes_[i]) || lanes_[i]->state() != PlanState::kNone) continue;
+    auto nodes = lanes_[i]->placement().nodes(now);
+    for (auto& node : usable_of_pool(now)) nodes.push_back(std::move(node));
     if (!can_hold(nodes)) continue;
-    for (auto& [id, member] : std::exchange(pool_, {})) lane->take(std::move(member), now);
+    for (auto& [id, member] : std::exchange(pool_, {})) give(i, std::move(member), now);
     return true;
   }
   return false;
@@ -193,7 +219,8 @@ bool Grouping::join_broken_lane(Time now) {
 // As few spare nodes of others as possible.
 bool Grouping::open_lane(Time now, std::vector<Action>& actions) {
   const auto unused = std::find_if(lanes_.begin(), lanes_.end(), [this](const auto& lane) { return !in_use(*lane); });
-  auto nodes = usable_of_pool();
+  const auto index = static_cast<std::size_t>(unused - lanes_.begin());
+  auto nodes = usable_of_pool(now);
   if (unused == lanes_.end() || nodes.empty()) return false;
   std::vector<NodeId> borrowed;
   for (auto& spare : spares_of_others(nullptr, now)) {
@@ -203,9 +230,9 @@ bool Grouping::open_lane(Time now, std::vector<Action>& actions) {
   }
   if (!can_hold(nodes)) return false;
   for (const NodeId& id : borrowed) {
-    if (Lane* from = with_spare(id, nullptr, now)) (*unused)->take(from->release(id, now, actions), now);
+    if (Lane* from = with_spare(id, nullptr, now)) give(index, from->release(id, now, actions), now);
   }
-  for (auto& [id, member] : std::exchange(pool_, {})) (*unused)->take(std::move(member), now);
+  for (auto& [id, member] : std::exchange(pool_, {})) give(index, std::move(member), now);
   (*unused)->set_spares(0);
   return true;
 }
@@ -223,7 +250,8 @@ void Grouping::join_least(Time now) {
   }
 }
 
-void Grouping::help(Lane& broken, Time now, std::vector<Action>& actions) {
+void Grouping::help(std::size_t index, Time now, std::vector<Action>& actions) {
+  const Lane& broken = *lanes_[index];
   auto nodes = broken.placement().nodes(now);
   if (can_hold(nodes)) return;  // something else is wrong
   std::vector<NodeId> lent;
@@ -234,7 +262,7 @@ void Grouping::help(Lane& broken, Time now, std::vector<Action>& actions) {
   }
   if (lent.empty() || !can_hold(nodes)) return;
   for (const NodeId& id : lent) {
-    if (Lane* from = with_spare(id, &broken, now)) broken.take(from->release(id, now, actions), now);
+    if (Lane* from = with_spare(id, &broken, now)) give(index, from->release(id, now, actions), now);
   }
 }
 
@@ -248,7 +276,7 @@ void Grouping::dissolve(Lane& lane, Time now, std::vector<Action>& actions) {
 
 // Not where it would be of no use.
 bool Grouping::divide_anew(Time now, std::vector<Action>& actions) {
-  auto nodes = usable_of_pool();
+  auto nodes = usable_of_pool(now);
   std::size_t with_plan = 0;
   for (const auto& lane : lanes_) {
     for (auto& node : lane->placement().nodes(now)) nodes.push_back(std::move(node));

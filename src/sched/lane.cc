@@ -101,10 +101,19 @@ void Lane::handle(const SequenceArrived& event, Time now) {
   if (!*added) return;
   send_steps(now);  // admits it, if there is room
   if (sequences_.find(event.request)->live || sequences_.waiting().size() <= limits_.waiting_sequences_max) return;
-  finish(**added,
+  refuse(**added);
+}
+
+void Lane::refuse(Sequence& sequence) {
+  finish(sequence,
          {.kind = EmitKind::kError,
           .error = {ErrorCode::kResourceExhausted,
-                    fmt::format("{} requests are waiting already; try again later", limits_.waiting_sequences_max)}});
+                    fmt::format("{} requests are waiting already; try again later", sequences_.waiting().size() - 1)}});
+}
+
+std::vector<Action> Lane::refuse(std::uint64_t request, Time now) {
+  if (Sequence* sequence = sequences_.find(request); sequence != nullptr && !sequence->live) refuse(*sequence);
+  return settle(now);
 }
 
 void Lane::handle(const TokenSampled& event, Time) {
@@ -193,18 +202,23 @@ Sequence Lane::give(std::uint64_t request) {
   return given;
 }
 
-void Lane::let_go(std::uint64_t request) {
-  if (Sequence* before = sequences_.find(leaving_)) before->leaving = false;
-  leaving_ = request;
-  if (Sequence* sequence = sequences_.find(leaving_)) sequence->leaving = true;
+void Lane::let_go(SequenceMoved move, std::function<bool(const Sequence&)> wanted) {
+  if (Sequence* before = sequences_.find(leaving_.request)) before->leaving = false;
+  leaving_ = std::move(move);
+  wanted_ = std::move(wanted);
+  if (Sequence* sequence = sequences_.find(leaving_.request)) sequence->leaving = true;
 }
 
-// Between two steps its newest token's row is due and nothing else of it is under way.
+// Between two steps its newest token's row is due and nothing else of it is under way. Told before its KV is freed.
 void Lane::give_up_leaving() {
-  const Sequence* sequence = sequences_.find(leaving_);
+  Sequence* sequence = sequences_.find(leaving_.request);
   if (sequence != nullptr && sequence->live && (!sequence->due || !sequence->flights.empty())) return;
-  const std::uint64_t request = std::exchange(leaving_, 0);
-  if (sequence != nullptr) given_up_ = give(request);
+  SequenceMoved move = std::exchange(leaving_, {});
+  if (sequence == nullptr) return;
+  sequence->leaving = false;
+  if (!wanted_(*sequence)) return;
+  actions_.emplace_back(move);
+  given_up_ = {move, give(move.request)};
 }
 
 std::vector<Member> Lane::dissolve(Time now, std::vector<Action>& actions) {
@@ -212,6 +226,7 @@ std::vector<Member> Lane::dissolve(Time now, std::vector<Action>& actions) {
   actions_.clear();
   follow_placement();
   std::move(actions_.begin(), actions_.end(), std::back_inserter(actions));
+  actions_.clear();
   return members;
 }
 
@@ -245,7 +260,7 @@ void Lane::follow_placement() {
 
 // The last token is not looked for: its row gives the first logits.
 std::optional<Lane::Beginning> Lane::beginning_of(std::span<const Token> tokens) const {
-  if (!limits_.prefix_cache) return std::nullopt;
+  if (!limits_.prefix_cache || tokens.empty()) return std::nullopt;
   const std::span prompt = tokens.first(tokens.size() - 1);
   Beginning best;
   if (const Kept* found = kept_.longest(prompt)) best = {found->id, common_beginning(found->tokens, prompt), found};
@@ -374,7 +389,7 @@ std::vector<Action> Lane::settle(Time now) {
   }
   placement_.keep_shards(actions_);
   follow_placement();
-  if (leaving_ != 0) give_up_leaving();
+  if (leaving_.request != 0) give_up_leaving();
   send_steps(now);
   set_timer();
   return std::exchange(actions_, {});

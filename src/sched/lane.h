@@ -7,6 +7,7 @@
 //  - else once the lane has been asked to let it go, between two of its steps: no token is computed in vain.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <utility>
@@ -46,14 +47,21 @@ class Lane {
   // --- sequences ---
   const Sequences& sequences() const { return sequences_; }
   Sequence* find(std::uint64_t request) { return sequences_.find(request); }
+  // It ends with an error, because too many wait, unless it is live.
+  std::vector<Action> refuse(std::uint64_t request, Time now);
   // While it has no room for a plan's sake; see above. The sequence is known.
   Sequence give(std::uint64_t request);
   // It goes on here, as one that waits.
   void take(Sequence sequence) { sequences_.put(std::move(sequence)); }
-  // Asks for it; it is given once that is possible, unless it ends. One at a time: replaces the one before.
-  void let_go(std::uint64_t request);
-  std::uint64_t leaving() const { return leaving_; }
-  std::optional<Sequence> given_up() { return std::exchange(given_up_, std::nullopt); }
+  // Asks for it; it is given up once that is possible, if `wanted` says then that it still is to go, and unless it
+  // ends. One at a time: replaces the one before. Who is given up is to be fetched before anything else happens.
+  void let_go(SequenceMoved move, std::function<bool(const Sequence&)> wanted);
+  std::uint64_t leaving() const { return leaving_.request; }
+  struct GivenUp {
+    SequenceMoved move;
+    Sequence sequence;
+  };
+  std::optional<GivenUp> given_up() { return std::exchange(given_up_, std::nullopt); }
   // What happened outside of on() is acted upon.
   std::vector<Action> settle(Time now);
 
@@ -100,6 +108,7 @@ class Lane {
   void give_up_leaving();
   void fail_step(StepId step, const Error& error, bool kv_is_right, Time now);
   void fail_those_that_waited(Time now);
+  void refuse(Sequence& sequence);
   void follow_placement();
   bool admit(Sequence& sequence);
   std::optional<Beginning> beginning_of(std::span<const Token> tokens) const;
@@ -124,8 +133,9 @@ class Lane {
   Epoch epoch_seen_;
   std::uint32_t failed_epochs_ = 0;  // in a row, without a StepDone
   std::optional<Time> timer_;
-  std::uint64_t leaving_ = 0;  // the request that is to be given up; 0: none
-  std::optional<Sequence> given_up_;
+  SequenceMoved leaving_;  // is to be given up; request 0: nobody
+  std::function<bool(const Sequence&)> wanted_;
+  std::optional<GivenUp> given_up_;
 };
 
 }  // namespace shoal::sched

@@ -119,6 +119,36 @@ TEST(Lanes, ALongPromptInTheWayCounts) {
   EXPECT_NE(shoal.lane_of(3), shoal.lane_of(1)) << "two short ones are done before a long one";
 }
 
+TEST(Lanes, AnEmptyPromptIsRefused) {
+  Shoal shoal(two_lanes(), true);
+  shoal.serve(4);
+  shoal.on(Shoal::arrived(1, 3)).on(Shoal::arrived(2, 0));
+  ASSERT_THAT(shoal.ends(2), SizeIs(1));
+  EXPECT_EQ(shoal.ends(2)[0].error.code, ErrorCode::kInvalidArgument);
+}
+
+// Goal: as many wait as may wait in all lanes, though those of a lane that is lost wait in another.
+TEST(Lanes, NotMoreWaitThanMay) {
+  Limits limits = two_lanes();
+  limits.settings.sequences_max = 1;
+  limits.waiting_sequences_max = 2;
+  Shoal shoal(limits);
+  shoal.serve(4);
+  for (std::uint64_t request = 1; request <= 6; ++request) shoal.on(Shoal::arrived(request, 3));
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 4u);
+  const NodeId lost = shoal.node_of(0);
+  shoal.on(NodeLost{lost});
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 5u);
+  EXPECT_THAT(shoal.all<Emit>(), IsEmpty());
+  shoal.on(NodeJoined{{lost, "back", 20}});
+  shoal.settle();
+  EXPECT_EQ(shoal.snapshot().sequences_waiting, 4u);
+  EXPECT_EQ(shoal.snapshot().lanes[0].sequences_waiting, 0u);
+  shoal.on(Shoal::arrived(7, 3));
+  ASSERT_THAT(shoal.ends(7), SizeIs(1));
+  EXPECT_EQ(shoal.ends(7)[0].error.code, ErrorCode::kResourceExhausted);
+}
+
 TEST(Lanes, AKnownBeginningDraws) {
   Shoal shoal(two_lanes(), true);
   shoal.serve(4);
@@ -185,6 +215,26 @@ TEST(Lanes, ALaneWithoutPlanGetsASpareNode) {
   EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
 }
 
+// Goal: a node that is left out for a while, because its stage did not load, makes no lane whole meanwhile; and nobody
+// is given to and fro for it, at one moment, for ever.
+TEST(Lanes, ANodeThatIsLeftOutMakesNoLaneWhole) {
+  Limits limits = two_lanes();
+  limits.stage_retry_after = seconds(30);
+  Shoal shoal(limits);
+  shoal.serve(4);
+  const StageId stage = shoal.snapshot().lanes[0].plan->stages.front().stage;
+  shoal.on(StageFailed{stage, ErrorCode::kCorrupt, "it broke"});
+  EXPECT_THAT(shoal.all<WithdrawPlan>(), SizeIs(1));
+  shoal.clear().wait(kDissolveAfter + seconds(5));
+  EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(0, 4)) << "spare ones of the other lane";
+  EXPECT_LE(shoal.all<SetTimer>().size(), 20u);
+  shoal.wait(limits.stage_retry_after);
+  shoal.settle();
+  EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2)) << "nobody asks, and it may be tried again";
+  EXPECT_EQ(shoal.snapshot().lanes[0].state, PlanState::kServing);
+  EXPECT_EQ(shoal.snapshot().lanes[1].state, PlanState::kServing);
+}
+
 TEST(Lanes, ALaneThatStaysBrokenGivesItsNodesToTheOthers) {
   Shoal shoal;
   shoal.serve(4);
@@ -220,6 +270,7 @@ TEST(Lanes, OnceNobodyAsksTheyAreDividedAgain) {
   EXPECT_THAT(shoal.ends(1), SizeIs(1));
   shoal.wait(kIdleFor + seconds(1));
   shoal.settle();
+  EXPECT_THAT(shoal.all<WithdrawPlan>(), SizeIs(1));
   EXPECT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
   EXPECT_EQ(shoal.snapshot().lanes[0].state, PlanState::kServing);
   EXPECT_EQ(shoal.snapshot().lanes[1].state, PlanState::kServing);
@@ -327,6 +378,30 @@ TEST(Lanes, WhatSwingsMakesNobodyFlap) {
   EXPECT_LE(shoal.all<SequenceMoved>().size(), 14u);  // 7 each: 5 s, twice as long after each move
   EXPECT_EQ(shoal.tokens(1), right_answer(1, 10, shoal.tokens(1).size()));
   EXPECT_EQ(shoal.tokens(2), right_answer(2, 10, shoal.tokens(2).size()));
+}
+
+// Goal: where exact answers are wanted and not demanded, one that cannot be exact is better than none.
+TEST(Lanes, ABegunAnswerLeavesItsKernelFamilyBeforeItEnds) {
+  Limits limits = two_lanes();
+  limits.settings.exact = ExactMode::kAuto;
+  Shoal shoal(limits);
+  for (std::uint8_t i = 1; i <= 4; ++i) {
+    NodeJoined joined = Shoal::joined(i, 20);
+    joined.profile.kernel_family = i <= 2 ? "a" : "b";
+    shoal.on(joined);
+  }
+  shoal.settle();
+  ASSERT_THAT(shoal.nodes_of_lanes(), ElementsAre(2, 2));
+  shoal.on(Shoal::arrived(1, 3, 5));
+  shoal.back(shoal.steps_of(1).back());
+  const std::uint32_t lane = shoal.lane_of(1);
+  shoal.on(NodeLost{shoal.node_of(lane)});
+  shoal.wait(kDissolveAfter - seconds(1));
+  EXPECT_THAT(shoal.all<SequenceMoved>(), IsEmpty()) << "the node may come back";
+  shoal.wait(seconds(2));
+  EXPECT_THAT(shoal.all<SequenceMoved>(), SizeIs(1));
+  shoal.run();
+  EXPECT_EQ(shoal.tokens(1), right_answer(1, 3, 5));
 }
 
 TEST(Lanes, ABegunAnswerStaysInItsKernelFamily) {

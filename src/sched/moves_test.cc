@@ -195,6 +195,64 @@ TEST_F(MovesTest, AStageThatDoesNotLoadStopsNothing) {
   EXPECT_THAT(h_->tokens(1), SizeIs(5));
 }
 
+// Goal: a shard that a spare node could not keep for the day when it is needed is loaded when it is, and not given up
+// and loaded again for ever.
+TEST_F(MovesTest, AShardThatCouldNotBeFetchedMayBeLoaded) {
+  Limits limits;
+  limits.keep_plan = true;
+  serve(2, 1000, limits);
+  join(3);
+  for (std::size_t i = 0; i < h_->all<FetchShard>().size(); ++i) {
+    h_->on(StageFailed{h_->all<FetchShard>()[i].stage, ErrorCode::kResourceExhausted, "the flash is full"});
+  }
+  EXPECT_THAT(h_->all<FetchShard>(), SizeIs(2));
+  h_->on(NodePaused{Harness::node(1)});
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  h_->load_all();
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  EXPECT_EQ(plans(), 1u);
+  EXPECT_EQ(layers_of(3), 6u);
+}
+
+TEST_F(MovesTest, StagesThatAreNotReadyInTimeEndAMoveOnce) {
+  serve(3);
+  join(4);
+  h_->wait(kMoveEvery);
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(4));
+  h_->wait(Limits().load_wait_max);
+  EXPECT_THAT(h_->all<DropStage>(), SizeIs(testing::Ge(4u)));
+  EXPECT_EQ(h_->snapshot().state, PlanState::kServing);
+}
+
+// Goal: a move that began while nobody asked does not change the bits of an answer that has begun since.
+TEST_F(MovesTest, AMoveToOtherKernelsIsGivenUpWhenAnAnswerBegins) {
+  Limits limits;
+  limits.settings.exact = ExactMode::kOn;
+  serve(1, 1000, limits);
+  NodeJoined other = Harness::joined(2, 1000);
+  other.profile.kernel_family = "other kernels";
+  h_->on(other);
+  h_->on(NodePaused{Harness::node(1)});
+  EXPECT_THAT(h_->all<LoadStage>(), SizeIs(1));
+  h_->on(Harness::arrived(1, 3)).run(1);
+  h_->load_all();
+  EXPECT_EQ(plans(), 0u);
+  h_->run();
+  EXPECT_THAT(h_->tokens(1), SizeIs(3));
+}
+
+TEST_F(MovesTest, ANodeThatComesBackWithOtherKernelsIsNotTakenForTheSame) {
+  Limits limits;
+  limits.settings.exact = ExactMode::kOn;
+  serve(2, 60, limits);
+  h_->on(NodeLost{Harness::node(2)});
+  NodeJoined other = Harness::joined(2, 60);
+  other.profile.kernel_family = "other kernels";
+  h_->on(other).wait(seconds(10)).load_all();
+  EXPECT_EQ(plans(), 0u);
+  EXPECT_THAT(h_->snapshot().why_none, HasSubstr("another kernel family"));
+}
+
 TEST_F(MovesTest, AMoveIsGivenUpWhenANodeOfItGoes) {
   serve(3);
   join(4);

@@ -69,6 +69,13 @@ std::vector<plan::NodeProfile> Placement::spare_nodes(Time now) const {
   return spare;
 }
 
+bool Placement::leaves_some_out(Time now) const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& item) {
+    const Node& node = item.second;
+    return !node.paused && node.failures < limits_.stage_tries_max && now < node.usable_at;
+  });
+}
+
 double Placement::share() const {
   double least = 1;
   for (const PlannedPlan::Stage& stage : plan_.stages) {
@@ -194,9 +201,11 @@ const Placement::Node* Placement::best_spare(const PlannedPlan::Stage& stage, co
 
 // A paused node stays until somebody else has its stage ready: better it than nobody.
 bool Placement::repair(bool may_keep, Time now, std::vector<Action>& actions) {
+  const bool one_family = rules().one_kernel_family;  // a node may have come back with other kernels
   const auto stays = [&](const PlannedPlan::Stage& stage) {
     const auto found = nodes_.find(stage.node);
-    return found != nodes_.end() && works(found->second, now);
+    return found != nodes_.end() && works(found->second, now) &&
+           (!one_family || found->second.profile.kernel_family == family_);
   };
   std::set<NodeId> taken;
   for (const PlannedPlan::Stage& stage : plan_.stages) {
@@ -336,6 +345,7 @@ void Placement::timer(bool may_keep, Time now, std::vector<Action>& actions) {
                                       std::chrono::duration_cast<std::chrono::minutes>(limits_.load_wait_max).count());
   bool replan_now = false;
   for (const auto& [node, stage] : late_in(beside_)) {
+    if (!beside_.contains(node)) continue;  // given up with the one before
     actions.emplace_back(DropStage{node, stage});
     fail_beside(node, why, now, actions);
   }

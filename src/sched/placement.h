@@ -87,6 +87,7 @@ class Placement {
   bool has(NodeId node) const { return nodes_.contains(node); }
   std::vector<plan::NodeProfile> nodes(Time now) const { return usable_nodes(now); }  // not paused, not failing
   std::size_t size() const { return nodes_.size(); }
+  bool leaves_some_out(Time now) const;  // for a while, after a failure
   // Usable, and without a stage of the plan, or of the plan that it moves to.
   std::vector<plan::NodeProfile> spare_nodes(Time now) const;
   double share() const;                                                        // the least of the plan's nodes

@@ -120,12 +120,16 @@ bool Placement::can_go_on(const Move& move, Time now) const {
   const bool any_paused = std::any_of(plan_.stages.begin(), plan_.stages.end(),
                                       [this](const auto& stage) { return nodes_.at(stage.node).paused; });
   if (move.forced && !any_paused) return false;
+  const plan::PlanRules now_wanted = rules();  // answers have begun since
   return std::all_of(move.stages.begin(), move.stages.end(), [&](const plan::PlannedStage& stage) {
     const auto found = nodes_.find(stage.node);
-    if (found == nodes_.end() || !works(found->second, now) || found->second.unfetchable.contains(stage.range)) {
-      return false;
-    }
-    return stays(stage) || (!found->second.paused && (prepared(stage.node, stage.range) || !fits_beside(stage)));
+    if (found == nodes_.end() || !works(found->second, now)) return false;
+    const bool other_bits = now_wanted.kernel_family && found->second.profile.kernel_family != now_wanted.kernel_family;
+    if (now_wanted.one_kernel_family && other_bits) return false;
+    if (stays(stage)) return true;
+    if (found->second.paused) return false;
+    return fits_beside(stage) ? prepared(stage.node, stage.range) != nullptr
+                              : !found->second.unfetchable.contains(stage.range);
   });
 }
 

@@ -66,6 +66,7 @@ struct Scheduler::State {
   void to_all(const Event& event, Time now);
   void gather(std::vector<Action> of_lane);
   void set_timer();
+  std::size_t waiting() const;
 
   const plan::ModelShape model;
   const Limits limits;
@@ -97,9 +98,19 @@ void Scheduler::State::route(const Event& event, Time now) {
   if (const auto* arrived = std::get_if<SequenceArrived>(&event)) {
     const auto knows_it = [&](const auto& lane) { return lane->find(arrived->request) != nullptr; };
     if (std::any_of(lanes.begin(), lanes.end(), knows_it)) return;
-    return gather(lanes[spreading.lane_for(*arrived, now)]->on(event, now));
+    Lane& lane = *lanes[spreading.lane_for(*arrived, now)];
+    gather(lane.on(event, now));
+    // Who came from another lane may wait beyond what one lane takes.
+    if (waiting() > limits.waiting_sequences_max * lanes.size()) gather(lane.refuse(arrived->request, now));
+    return;
   }
   to_all(event, now);
+}
+
+std::size_t Scheduler::State::waiting() const {
+  std::size_t sum = 0;
+  for (const auto& lane : lanes) sum += lane->sequences().waiting().size();
+  return sum;
 }
 
 void Scheduler::State::to_all(const Event& event, Time now) {
@@ -141,7 +152,9 @@ std::vector<Action> Scheduler::on(const Event& event, Time now) {
   state.route(event, now);
   state.grouping.act(now, state.actions);
   state.spreading.act(now, state.actions);
-  for (const auto& lane : state.lanes) state.gather(lane->settle(now));
+  do {
+    for (const auto& lane : state.lanes) state.gather(lane->settle(now));
+  } while (state.spreading.receive_those_given_up(now));
   state.set_timer();
   return std::exchange(state.actions, {});
 }

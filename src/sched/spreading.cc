@@ -63,7 +63,12 @@ std::size_t Spreading::lane_for(const SequenceArrived& event, Time now) const {
 
 bool Spreading::keeps_its_bits(const Sequence& sequence, std::size_t from, std::size_t to) const {
   if (sequence.emitted() == 0 || limits_.settings.exact == ExactMode::kOff) return true;
-  return lanes_[from]->placement().kernel_family() == lanes_[to]->placement().kernel_family();
+  if (lanes_[from]->placement().kernel_family() == lanes_[to]->placement().kernel_family()) return true;
+  return limits_.settings.exact == ExactMode::kAuto && !has_plan(*lanes_[from]) && now_ >= gives_up_bits_at(from);
+}
+
+Time Spreading::gives_up_bits_at(std::size_t lane) const {
+  return lanes_[lane]->none_since() + std::min<Duration>(kDissolveAfter, limits_.plan_wait_max / 2);
 }
 
 // `now_only`: lanes that serve and have room. nullopt: nobody can take it.
@@ -84,18 +89,24 @@ std::optional<Spreading::Target> Spreading::best_for(const Sequence& sequence, s
   return best;
 }
 
-void Spreading::tell(std::uint64_t request, std::size_t from, std::size_t to, std::string why,
-                     std::vector<Action>& actions) {
+void Spreading::note(const SequenceMoved& move) {
   ++moved_;
-  decisions_.push_back(fmt::format("request {} went from pipeline {} to {}: {}", request, from + 1, to + 1, why));
+  decisions_.push_back(
+      fmt::format("request {} went from pipeline {} to {}: {}", move.request, move.from + 1, move.to + 1, move.why));
   if (decisions_.size() > kDecisionsMax) decisions_.pop_front();
-  actions.emplace_back(
-      SequenceMoved{request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to), std::move(why)});
+}
+
+// Of a sequence of which nothing is under way.
+void Spreading::move(SequenceMoved move, std::vector<Action>& actions) {
+  lanes_[move.to]->take(lanes_[move.from]->give(move.request));
+  note(move);
+  actions.emplace_back(std::move(move));
 }
 
 void Spreading::act(Time now, std::vector<Action>& actions) {
+  now_ = now;
   watch_states(now);
-  receive_those_given_up(now, actions);
+  receive_those_given_up(now);
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     if (lanes_[i]->state() != PlanState::kServing && lanes_[i]->sequences().oldest()) {
       leave_broken_lane(i, now, actions);
@@ -115,19 +126,18 @@ void Spreading::watch_states(Time now) {
   }
 }
 
-// It goes on where it was, with what it has left in the KV there, if things have changed meanwhile.
-void Spreading::receive_those_given_up(Time now, std::vector<Action>& actions) {
-  for (std::size_t from = 0; from < lanes_.size(); ++from) {
-    auto sequence = lanes_[from]->given_up();
-    if (!sequence) continue;
-    const std::size_t to = ways_[from].leaves_for;
-    ++sequence->moves;
-    sequence->moved_at = now;
-    const bool goes = lanes_[to]->state() == PlanState::kServing && lanes_[to]->has_room(*sequence) &&
-                      keeps_its_bits(*sequence, from, to);
-    if (goes) tell(sequence->request, from, to, ways_[from].why, actions);
-    lanes_[goes ? to : from]->take(*std::move(sequence));
+bool Spreading::receive_those_given_up(Time now) {
+  bool any = false;
+  for (const auto& lane : lanes_) {
+    auto given_up = lane->given_up();
+    if (!given_up) continue;
+    any = true;
+    ++given_up->sequence.moves;
+    given_up->sequence.moved_at = now;
+    note(given_up->move);
+    lanes_[given_up->move.to]->take(std::move(given_up->sequence));
   }
+  return any;
 }
 
 void Spreading::leave_broken_lane(std::size_t from, Time now, std::vector<Action>& actions) {
@@ -141,11 +151,10 @@ void Spreading::leave_broken_lane(std::size_t from, Time now, std::vector<Action
     if (!target) continue;
     const double there_us = done_us(all[target->lane], target->rows, 1);
     if (loads && there_us >= all[from].ready_us) continue;
-    lanes_[target->lane]->take(lanes_[from]->give(request));
-    tell(request, from, target->lane,
-         loads ? fmt::format("there it goes on in {}, here in {}", seconds_text(there_us),
-                             seconds_text(all[from].ready_us))
-               : "there is no plan here any more",
+    move({request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(target->lane),
+          loads ? fmt::format("there it goes on in {}, here in {}", seconds_text(there_us),
+                              seconds_text(all[from].ready_us))
+                : "there is no plan here any more"},
          actions);
   }
 }
@@ -158,9 +167,9 @@ void Spreading::share_out_waiting(Time now, std::vector<Action>& actions) {
     if (lanes_[from]->has_place(*first)) continue;
     const auto target = best_for(*first, from, outlooks(now), true);
     if (!target) continue;
-    const std::uint64_t request = first->request;
-    lanes_[target->lane]->take(lanes_[from]->give(request));
-    tell(request, from, target->lane, "it waited for a place here", actions);
+    move({first->request, static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(target->lane),
+          "it waited for a place here"},
+         actions);
   }
 }
 
@@ -187,20 +196,30 @@ void Spreading::look_for_quicker(Time now) {
     }
   }
   if (best == nullptr) return;
-  ways_[best_from].leaves_for = best_to;
-  ways_[best_from].why =
-      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us), seconds_text(best_value.cost_us));
-  lanes_[best_from]->let_go(best->request);
+  // It stays where it is, if things have changed until it may go.
+  SequenceMoved leave{
+      best->request, static_cast<std::uint32_t>(best_from), static_cast<std::uint32_t>(best_to),
+      fmt::format("it saves {} and costs {}", seconds_text(best_value.saved_us), seconds_text(best_value.cost_us))};
+  lanes_[best_from]->let_go(std::move(leave), [this, best_from, best_to](const Sequence& sequence) {
+    return lanes_[best_to]->state() == PlanState::kServing && lanes_[best_to]->has_room(sequence) &&
+           keeps_its_bits(sequence, best_from, best_to);
+  });
 }
 
 std::optional<Time> Spreading::next_due() const {
   std::size_t with_plan = 0;
   bool any = false;
-  for (const auto& lane : lanes_) {
-    with_plan += has_plan(*lane);
-    any = any || lane->sequences().oldest() != nullptr;
+  std::optional<Time> due;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const bool asked = lanes_[i]->sequences().oldest() != nullptr;
+    with_plan += has_plan(*lanes_[i]);
+    any = any || asked;
+    if (!asked || has_plan(*lanes_[i])) continue;
+    if (const Time at = gives_up_bits_at(i); at > now_) due = due ? std::min(*due, at) : at;
   }
-  return any && with_plan > 1 ? std::optional(looked_at_ + kLookEvery) : std::nullopt;
+  if (!any || with_plan < 2) return due;
+  const Time look = looked_at_ + kLookEvery;
+  return due ? std::min(*due, look) : look;
 }
 
 }  // namespace shoal::sched

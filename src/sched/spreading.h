@@ -6,7 +6,8 @@
 //    on sooner and has room for it;
 //  - when it waits for a place in its lane and there is one in another;
 //  - when another lane is so much quicker that moving there pays.
-// Where answers are to be exact, one that has begun stays within its kernel family.
+// Where answers are to be exact, one that has begun stays within its kernel family. Where they are exact if that can be
+// had, it leaves it when its lane has had no plan for kDissolveAfter, or for half of the time that it may wait.
 #pragma once
 
 #include <deque>
@@ -34,6 +35,8 @@ class Spreading {
 
   // Moves what is to be moved. Lanes that have got or given some are to be settled: Lane::settle().
   void act(Time now, std::vector<Action>& actions);
+  // Moves what lanes have given up meanwhile; false: nothing. To be asked after they were settled.
+  bool receive_those_given_up(Time now);
   std::optional<Time> next_due() const;
 
   std::vector<Outlook> outlooks(Time now) const;
@@ -44,8 +47,6 @@ class Spreading {
   struct Way {  // of a lane
     PlanState seen = PlanState::kNone;
     Time loading_since;
-    std::size_t leaves_for = 0;  // where the sequence is to go that it has been asked for
-    std::string why;
   };
   struct Target {
     std::size_t lane = 0;
@@ -54,14 +55,15 @@ class Spreading {
   };
 
   void watch_states(Time now);
-  void receive_those_given_up(Time now, std::vector<Action>& actions);
   void leave_broken_lane(std::size_t from, Time now, std::vector<Action>& actions);
   void share_out_waiting(Time now, std::vector<Action>& actions);
   void look_for_quicker(Time now);
   std::optional<Target> best_for(const Sequence& sequence, std::size_t from, std::span<const Outlook> all,
                                  bool now_only) const;
   bool keeps_its_bits(const Sequence& sequence, std::size_t from, std::size_t to) const;
-  void tell(std::uint64_t request, std::size_t from, std::size_t to, std::string why, std::vector<Action>& actions);
+  Time gives_up_bits_at(std::size_t lane) const;  // only while it has no plan
+  void note(const SequenceMoved& move);
+  void move(SequenceMoved move, std::vector<Action>& actions);
 
   const Limits& limits_;
   Lanes& lanes_;
@@ -69,6 +71,7 @@ class Spreading {
   AnswerLength length_;
   Duration load_took_ = std::chrono::seconds(3);  // the last time that a lane loaded; this before the first
   Time looked_at_;
+  Time now_;  // of the newest event
   std::uint64_t moved_ = 0;
   std::deque<std::string> decisions_;
 };

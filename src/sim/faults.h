@@ -1,8 +1,6 @@
 // The kinds of faults of the faults form (Options::all_faults), in a table. Each is drawn with a chance that the table
 // says, lasts for a drawn time and is over by Options::faults_until; any number of them overlap. Most seeds draw all
 // kinds, others a few, so that each is also seen alone.
-//
-// Not drawn: replicas, which the scheduler does not know yet.
 #pragma once
 
 #include <cstdint>

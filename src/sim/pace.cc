@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "sched/balance.h"
 
 namespace shoal::sim {
 
@@ -28,6 +31,7 @@ void Pace::event(const Event& event, bool breaks_a_step) {
   cause_ = breaks_a_step || std::holds_alternative<NodeJoined>(event) || std::holds_alternative<NodeLost>(event) ||
            std::holds_alternative<NodePaused>(event) || std::holds_alternative<StageReady>(event) ||
            std::holds_alternative<StageFailed>(event);
+  joined_ = joined_ || std::holds_alternative<NodeJoined>(event);
   for (std::map<NodeId, Failures>* failures : {&failures_, &failures_beside_}) {
     if (const auto* joined = std::get_if<NodeJoined>(&event)) failures->erase(joined->profile.node);
     if (const auto* lost = std::get_if<NodeLost>(&event)) failures->erase(lost->node);
@@ -40,8 +44,28 @@ void Pace::event(const Event& event, bool breaks_a_step) {
   }
 }
 
-std::vector<std::string> Pace::actions(const std::vector<Action>& actions, const Snapshot& after, bool overdue,
-                                       Time now) {
+// What each lane may do by this event.
+void Pace::look_at_lanes(const Snapshot& after, const std::vector<bool>& overdue, Time now,
+                         std::vector<std::string>& wrong) {
+  lanes_.resize(overdue.size());
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = lanes_[i];
+    const Snapshot& seen = after.lanes.empty() ? after : after.lanes.at(i);
+    // One begins, goes on or ends: what it loads, and its plan.
+    lane.begins = !seen.move.empty() && seen.move != lane.move;
+    lane.is_moving = lane.begins || !lane.move.empty() || seen.moves != lane.moves;
+    lane.move = seen.move;
+    lane.moves = seen.moves;
+    lane.plans = 0;
+    if (lane.begins && healed_ && now >= *healed_ && ++lane.moves_healed > kMovesHealedMax) {
+      wrong.emplace_back("the plan moves to and fro, though the shoal must have healed");
+    }
+    lane.may_change = cause_ || lane.is_moving || (timer_ && (lane.state != PlanState::kServing || overdue[i]));
+  }
+}
+
+std::vector<std::string> Pace::actions(const std::vector<Action>& actions, const Snapshot& after,
+                                       const std::vector<bool>& overdue, std::size_t open, Time now) {
   std::vector<std::string> wrong;
   if (failed_) {
     Failures& failures = (failed_->beside ? failures_beside_ : failures_)[failed_->node];
@@ -49,54 +73,102 @@ std::vector<std::string> Pace::actions(const std::vector<Action>& actions, const
     failures.last = now;
     failed_.reset();
   }
-  // One begins, goes on or ends: what it loads, and its plan.
-  const bool begins = !after.move.empty() && after.move != move_;
-  const bool moves = begins || !move_.empty() || after.moves != moves_;
-  move_ = after.move;
-  moves_ = after.moves;
-  if (begins && healed_ && now >= *healed_ && ++moves_healed_ > kMovesHealedMax) {
-    wrong.emplace_back("the plan moves to and fro, though the shoal must have healed");
-  }
-  cause_ = cause_ || moves || (timer_ && (state_ != PlanState::kServing || overdue));
-  std::size_t plans = 0;
+  look_at_lanes(after, overdue, now, wrong);
+  divides_ = false;
+  std::map<StageId, Lane*> of_plans;
   std::map<NodeId, std::size_t> loads;
   for (const Action& action : actions) {
-    if (std::holds_alternative<PublishPlan>(action)) {
-      change("a new plan", moves, now, wrong);
-      if (++plans > kPlansForOneEvent) wrong.push_back(fmt::format("{} plans for one event", plans));
-      if (epochs_.add(now) > kChangesInAMinuteMax) wrong.emplace_back("the plan changes again and again");
+    if (const auto* plan = std::get_if<PublishPlan>(&action)) {
+      Lane& lane = lanes_.at(plan->plan.lane);
+      publish(lane, now, wrong);
+      for (const PlannedPlan::Stage& stage : plan->plan.stages) of_plans[stage.stage] = &lane;
+    } else if (const auto* withdrawn = std::get_if<WithdrawPlan>(&action)) {
+      withdraw(lanes_.at(withdrawn->lane), open, now, wrong);
     } else if (const auto* order = std::get_if<LoadStage>(&action)) {
-      change("an order to load", moves, now, wrong);
+      const auto lane = of_plans.find(order->stage);
       if (++loads[order->node] > kLoadsForOneEvent)
         wrong.emplace_back("a node is told to load again and again at once");
-      load(*order, plans == 0 && moves, now, wrong);
+      load(*order, lane == of_plans.end() ? nullptr : lane->second, now, wrong);
     } else if (const auto* drop = std::get_if<DropStage>(&action)) {
       hosts_.erase(drop->stage);
     }
   }
-  const bool serves_anew = after.state == PlanState::kServing && (plans > 0 || state_ != PlanState::kServing);
-  if (serves_anew && after.plan) {
-    for (const PlannedPlan::Stage& stage : after.plan->stages) {
-      failures_[stage.node].count = failures_beside_[stage.node].count = 0;
-    }
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const Snapshot& seen = after.lanes.empty() ? after : after.lanes.at(i);
+    const bool anew = lanes_[i].plans > 0 || lanes_[i].state != PlanState::kServing;
+    if (seen.state == PlanState::kServing && anew && seen.plan) serve(seen);
+    lanes_[i].state = seen.state;
   }
-  state_ = after.state;
   return wrong;
 }
 
-void Pace::change(const char* what, bool moves, Time now, std::vector<std::string>& wrong) {
-  if (!moves) last_change_ = now;
-  if (!cause_) wrong.push_back(fmt::format("{}, though nothing has happened that calls for it", what));
-  if (healed_ && !moves && now >= *healed_) wrong.push_back(fmt::format("{}, though the shoal must have healed", what));
+// Whoever serves is trusted again.
+void Pace::serve(const Snapshot& after) {
+  for (const PlannedPlan::Stage& stage : after.plan->stages) {
+    failures_[stage.node].count = failures_beside_[stage.node].count = 0;
+  }
 }
 
-void Pace::load(const LoadStage& action, bool moves, Time now, std::vector<std::string>& wrong) {
-  hosts_[action.stage] = {action.node, moves};
+void Pace::publish(Lane& lane, Time now, std::vector<std::string>& wrong) {
+  change("a new plan", lane.is_moving, lane.may_change, lane.owed > 0, now, wrong);
+  if (++lane.plans > kPlansForOneEvent) wrong.push_back(fmt::format("{} plans for one event", lane.plans));
+  if (lane.owed > 0) --lane.owed;
+  if (epochs_.add(now) > kChangesInAMinuteMax * lanes_.size()) wrong.emplace_back("the plan changes again and again");
+}
+
+// It died by something that breaks a plan, or because nodes are divided anew.
+void Pace::withdraw(Lane& lane, std::size_t open, Time now, std::vector<std::string>& wrong) {
+  if (cause_ || (timer_ && lane.state == PlanState::kLoading)) {
+    joined_ = true;
+    return change("a plan's end", false, true, false, now, wrong);
+  }
+  if (divides_) return;
+  divides_ = true;
+  last_change_ = now;
+  if (open > 0 || lanes_.size() == 1) wrong.emplace_back("a plan ends, though nothing has happened that calls for it");
+  if (!std::exchange(joined_, false)) wrong.emplace_back("all is divided anew, and no node has come");
+  if (healed_ && now >= *healed_ && ++divisions_healed_ > 1) wrong.emplace_back("all is divided anew again and again");
+  for (Lane& each : lanes_) each.owed = 1;
+}
+
+// `owed`: by a division of all nodes.
+void Pace::change(const char* what, bool moves, bool may_change, bool owed, Time now, std::vector<std::string>& wrong) {
+  if (!moves) last_change_ = now;
+  if (!may_change) wrong.push_back(fmt::format("{}, though nothing has happened that calls for it", what));
+  if (healed_ && !moves && !owed && now >= *healed_) {
+    wrong.push_back(fmt::format("{}, though the shoal must have healed", what));
+  }
+}
+
+// `of_plan`: the lane of the plan that it comes with; nullptr: of none, so it is for a move.
+void Pace::load(const LoadStage& action, const Lane* of_plan, Time now, std::vector<std::string>& wrong) {
+  const bool any_moves = std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.is_moving; });
+  const bool beside = of_plan == nullptr && any_moves;
+  const bool moves = of_plan == nullptr ? any_moves : of_plan->is_moving;
+  // With a plan it is judged by that.
+  if (of_plan == nullptr) change("an order to load", moves, cause_ || any_moves, false, now, wrong);
+  hosts_[action.stage] = {action.node, beside};
   const std::size_t count = loads_[action.node].add(now);
   loads_max_ = std::max(loads_max_, count);
   if (count > kChangesInAMinuteMax) wrong.emplace_back("a node is told to load again and again");
   check_tries(failures_, action.node, now, wrong);
-  if (moves) check_tries(failures_beside_, action.node, now, wrong);
+  if (beside) check_tries(failures_beside_, action.node, now, wrong);
+}
+
+std::vector<std::string> Pace::moved(std::uint64_t request, bool freely, Time now) {
+  std::vector<std::string> wrong;
+  Mover& mover = movers_[request];
+  const std::size_t in_a_minute = mover.all.add(now);
+  moves_of_a_request_max_ = std::max(moves_of_a_request_max_, in_a_minute);
+  if (in_a_minute > kMovesOfARequestMax) wrong.push_back(fmt::format("request {} moves to and fro", request));
+  if (!freely) return wrong;
+  ++moved_freely_;
+  if (now < may_move_again(mover.freely_at, mover.freely)) {
+    wrong.push_back(fmt::format("request {} moves again too soon", request));
+  }
+  ++mover.freely;
+  mover.freely_at = now;
+  return wrong;
 }
 
 void Pace::check_tries(const std::map<NodeId, Failures>& failures, NodeId node, Time now,
@@ -112,9 +184,8 @@ void Pace::check_tries(const std::map<NodeId, Failures>& failures, NodeId node, 
 }
 
 void Pace::restart() {
-  move_.clear();
-  moves_ = 0;
-  state_ = PlanState::kNone;
+  lanes_.clear();
+  joined_ = false;
   hosts_.clear();
   failures_.clear();
   failures_beside_.clear();

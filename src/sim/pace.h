@@ -14,6 +14,15 @@
 //    fault kinds bring about, when a phone that is out of memory refuses step after step (docs/reliability.md).
 //  - From `healed` on nothing changes any more, but for kMovesHealedMax moves: nodes turn out slower or faster as they
 //    work, and each move waits twice as long as the one before.
+//
+// With several lanes (Limits::replicas) all of this holds for each of them, and:
+//  - A plan is withdrawn in answer to the same events, or because its nodes are divided anew: while nobody asks, and
+//    once for all nodes that have come, and lanes that have broken, since the last time. From `healed` on that happens
+//    once at the most.
+//  - A request moves to another lane because its own lane does not serve it, or for being quicker there (freely). Of
+//  the
+//    latter, no two follow each other sooner than sched::may_move_again allows; of all, there are at most
+//    kMovesOfARequestMax in a minute.
 #pragma once
 
 #include <deque>
@@ -27,7 +36,8 @@
 namespace shoal::sim {
 
 inline constexpr std::size_t kChangesInAMinuteMax = 100;
-inline constexpr std::size_t kMovesHealedMax = 5;
+inline constexpr std::size_t kMovesHealedMax = 5;       // of each lane
+inline constexpr std::size_t kMovesOfARequestMax = 20;  // in a minute
 
 class Pace {
  public:
@@ -36,14 +46,19 @@ class Pace {
   void healed_from(Time healed) { healed_ = healed; }
   // A step of this epoch failed by the event, or was seen to be lost.
   void event(const sched::Event& event, bool breaks_a_step);
-  // `overdue`: some step has been awaited for step_wait_max. What is wrong, in sentences.
+  // `overdue`: some step has been awaited for step_wait_max, of each lane. `open`: requests. What is wrong, in
+  // sentences.
   std::vector<std::string> actions(const std::vector<sched::Action>& actions, const sched::Snapshot& after,
-                                   bool overdue, Time now);
+                                   const std::vector<bool>& overdue, std::size_t open, Time now);
+  // A request goes on in another lane.
+  std::vector<std::string> moved(std::uint64_t request, bool freely, Time now);
   void restart();  // of the coordinator
 
   Time last_change() const { return last_change_; }
   std::size_t epochs_in_a_minute_max() const { return epochs_.most; }
   std::size_t loads_in_a_minute_max() const { return loads_max_; }
+  std::uint64_t moved_freely() const { return moved_freely_; }
+  std::size_t moves_of_a_request_max() const { return moves_of_a_request_max_; }
 
  private:
   // How often something happened in the last minute.
@@ -57,8 +72,35 @@ class Pace {
     Time last;
   };
 
-  void change(const char* what, bool moves, Time now, std::vector<std::string>& wrong);
-  void load(const sched::LoadStage& action, bool moves, Time now, std::vector<std::string>& wrong);
+  struct Host {
+    NodeId node;
+    bool beside = false;
+  };
+  struct Lane {
+    sched::PlanState state = sched::PlanState::kNone;
+    std::string move;         // under way
+    std::uint64_t moves = 0;  // done
+    std::size_t moves_healed = 0;
+    std::size_t owed = 0;  // plans that a division brings, where there are to be none
+    // By the event at hand:
+    bool begins = false;  // a move
+    bool is_moving = false;
+    bool may_change = false;
+    std::size_t plans = 0;
+  };
+  struct Mover {
+    Window all;
+    std::uint32_t freely = 0;
+    Time freely_at;
+  };
+
+  void look_at_lanes(const sched::Snapshot& after, const std::vector<bool>& overdue, Time now,
+                     std::vector<std::string>& wrong);
+  void publish(Lane& lane, Time now, std::vector<std::string>& wrong);
+  void withdraw(Lane& lane, std::size_t open, Time now, std::vector<std::string>& wrong);
+  void change(const char* what, bool moves, bool may_change, bool owed, Time now, std::vector<std::string>& wrong);
+  void load(const sched::LoadStage& action, const Lane* of_plan, Time now, std::vector<std::string>& wrong);
+  void serve(const sched::Snapshot& after);
   void check_tries(const std::map<NodeId, Failures>& failures, NodeId node, Time now,
                    std::vector<std::string>& wrong) const;
 
@@ -66,12 +108,8 @@ class Pace {
   std::optional<Time> healed_;
   bool cause_ = false;
   bool timer_ = false;
-  struct Host {
-    NodeId node;
-    bool beside = false;
-  };
   std::optional<Host> failed_;  // by the event
-  sched::PlanState state_ = sched::PlanState::kNone;
+  std::vector<Lane> lanes_;
   std::map<StageId, Host> hosts_;
   std::map<NodeId, Failures> failures_;
   std::map<NodeId, Failures> failures_beside_;
@@ -79,9 +117,12 @@ class Pace {
   std::map<NodeId, Window> loads_;
   std::size_t loads_max_ = 0;
   Time last_change_;
-  std::string move_;         // under way
-  std::uint64_t moves_ = 0;  // done
-  std::size_t moves_healed_ = 0;
+  bool joined_ = false;   // or a lane broke, since all nodes were divided
+  bool divides_ = false;  // by the event at hand
+  std::size_t divisions_healed_ = 0;
+  std::map<std::uint64_t, Mover> movers_;  // by request
+  std::uint64_t moved_freely_ = 0;
+  std::size_t moves_of_a_request_max_ = 0;
 };
 
 }  // namespace shoal::sim

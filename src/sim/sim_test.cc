@@ -152,6 +152,25 @@ TEST(Simulation, DraftsChangeNoAnswer) {
   EXPECT_GT(sum.drafts_sent, sum.drafts_accepted + 2000);
 }
 
+// Goal: several pipelines beside each other; requests go from one to another, and no answer shows it.
+TEST(Simulation, PipelinesBesideEachOther) {
+  Report sum;
+  std::uint64_t with_several = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Options options;
+    options.seed = seed;
+    options.replicas = 2 + static_cast<std::uint32_t>(seed % 3);
+    const Report report = run(options);
+    ASSERT_THAT(report.violations, IsEmpty()) << replay(seed) << " --replicas " << options.replicas;
+    with_several += report.lanes_max > 1;
+    sum.answers += report.answers;
+    sum.sequences_moved += report.sequences_moved;
+  }
+  EXPECT_GT(with_several, 120u);
+  EXPECT_GT(sum.answers, 2500u);
+  EXPECT_GT(sum.sequences_moved, 300u);
+}
+
 // Bugs were found with these: rows of a lost step that later steps stood on, so that an answer was wrong (880, 1906,
 // 255); a fork beside a kept sequence that was not truncated yet (1088, 1103, 1299); steps ahead of dropped rows (42).
 TEST(Simulation, SeedsThatFoundBugs) {
@@ -161,7 +180,18 @@ TEST(Simulation, SeedsThatFoundBugs) {
     Options options;
     options.seed = seed;
     options.vocabulary = vocabulary;
-    EXPECT_THAT(run(options).violations, IsEmpty()) << replay(seed) << " --vocabulary " << vocabulary;
+    options.replicas = 1;
+    EXPECT_THAT(run(options).violations, IsEmpty()) << replay(seed) << " --replicas 1 --vocabulary " << vocabulary;
+  }
+}
+
+// An empty prompt was read beyond its end (3), a pipeline that was dissolved told twice that it had no plan (5, 11,
+// 22), and a request that left its pipeline outside of one of its steps was nowhere until the next event (386).
+TEST(Simulation, SeedsWithPipelinesThatFoundBugs) {
+  for (const std::uint64_t seed : {3, 5, 11, 22, 386}) {
+    Options options;
+    options.seed = seed;
+    EXPECT_THAT(run(options).violations, IsEmpty()) << replay(seed);
   }
 }
 

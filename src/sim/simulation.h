@@ -26,6 +26,7 @@ struct Options {
   std::uint32_t layers = 0;
   std::uint32_t nodes = 0;
   std::uint32_t requests = 0;
+  std::uint32_t replicas = 0;    // pipelines at the most
   std::uint32_t vocabulary = 0;  // few tokens: text that repeats itself, and drafts that come true
   bool faults = true;
   bool keep_plan = false;                          // the plan changes only when it must; else the seed decides
@@ -71,7 +72,11 @@ struct Report {
   std::uint64_t replays = 0;
   std::uint64_t replays_missing = 0;  // the journal had not all rows
   std::uint64_t shards_fetched = 0;   // by spare phones
-  // Of the faults form.
+  std::uint64_t lanes_max = 0;        // that served at once
+  std::uint64_t sequences_moved = 0;  // from a lane to another
+  // Of the faults form, as below: of them, for being quicker there; and most of a request in a minute.
+  std::uint64_t sequences_moved_freely = 0;
+  std::uint64_t moves_of_a_request_max = 0;
   std::map<std::string, std::uint64_t> faults;  // how many there were, by kind
   std::uint64_t requests_interrupted = 0;       // by the end of the coordinator
   std::uint64_t requests_given_up = 0;          // by their users, who had waited too long

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sched/grouping.h"
+
 namespace shoal::sim {
 
 using namespace sched;
@@ -30,6 +32,7 @@ World::World(const Options& options)
                                                             : seconds(40)),
       scheduler_(std::in_place, model_, limits_),
       checker_(model_.layer_count, limits_, vocabulary_),
+      lanes_(limits_.replicas),
       network_(queue_, random_, [this](LinkId link, std::size_t end) { link_closed(link, end); }) {
   link_delay_ = Duration(between(100, 8000));
   link_jitter_ = Duration(between(0, 6000));
@@ -56,19 +59,14 @@ Report World::run() {
   const Time end(options_.all_faults ? kTwentyMinutes : options_.healed_by);
   if (options_.all_faults) watch();
   while (queue_.now() < end && checker_.violations().empty()) {
-    // What the last plan left is dropped a while after it came.
-    const bool idle = users_done_ && checker_.requests_open() == 0 && queue_.now() > published_ + seconds(1);
-    if (idle) {
-      const Snapshot snapshot = scheduler_->snapshot();
-      if (snapshot.steps_in_flight == 0 && snapshot.state == PlanState::kServing) break;
-    }
+    if (is_idle()) break;
     queue_.step(end);
   }
   if (checker_.violations().empty()) {
     checker_.all_done(scheduler_->snapshot());
     for (const Phone& phone : phones_) {
       for (const auto& [id, stage] : phone.stages) {
-        if (stage.fake.sequences() > checker_.sequences_kept()) {
+        if (stage.fake.sequences() > checker_.sequences_kept(id)) {
           checker_.violation(fmt::format("{} still holds KV", phone.profile.name));
         }
       }
@@ -86,9 +84,26 @@ Report World::run() {
   report_.requests_interrupted = checker_.interrupted();
   report_.loads_in_a_minute_max = checker_.loads_in_a_minute_max();
   report_.epochs_in_a_minute_max = checker_.epochs_in_a_minute_max();
+  report_.lanes_max = checker_.lanes_max();
+  report_.sequences_moved = checker_.sequences_moved();
+  report_.sequences_moved_freely = checker_.sequences_moved_freely();
+  report_.moves_of_a_request_max = checker_.moves_of_a_request_max();
   report_.healed_after = std::max(Duration::zero(), checker_.last_change().time_since_epoch() - faults_until_);
   report_.simulated = queue_.now().time_since_epoch();
   return report_;
+}
+
+// What the last plan left is dropped a while after it came; with several lanes nodes may be divided anew once nobody
+// asks.
+bool World::is_idle() const {
+  const Duration rest = limits_.replicas > 1 ? kIdleFor + seconds(2) : Duration::zero();
+  if (!users_done_ || checker_.requests_open() > 0) return false;
+  if (queue_.now() <= published_ + seconds(1) || queue_.now() < busy_ + rest) return false;
+  const Snapshot snapshot = scheduler_->snapshot();
+  const bool all_serve = std::all_of(snapshot.lanes.begin(), snapshot.lanes.end(), [](const Snapshot& lane) {
+    return lane.nodes == 0 || lane.state == PlanState::kServing;
+  });
+  return snapshot.steps_in_flight == 0 && snapshot.state == PlanState::kServing && all_serve;
 }
 
 // What a scheduler has counted, before it ends.
@@ -107,10 +122,12 @@ void World::keep_counts() {
 // By when the shoal must be well again, once the faults have stopped: silence shows that a link is dead (3 s); a phone
 // dials the coordinator again (10 s, and 1.5 s for an attempt in vain); planning waits for more phones (10 times
 // plan_settle); a stage fails to load and is tried again, twice (a load takes 2 s); what was lost on the way is missed
-// after step_wait_max, and once more after the stages were loaded anew.
+// after step_wait_max, and once more after the stages were loaded anew. A lane without a plan gives its nodes to others
+// after kDissolveAfter, where they may wait for a plan again.
 Duration World::heal_max() const {
+  const Duration of_lanes = limits_.replicas > 1 ? 2 * kDissolveAfter : Duration::zero();
   return milliseconds(3000 + 10000 + 1500) + 10 * limits_.plan_settle + 3 * (seconds(2) + limits_.stage_retry_after) +
-         2 * limits_.step_wait_max;
+         2 * limits_.step_wait_max + of_lanes;
 }
 
 // Requests are made to get on even where nothing happens any more that would show that they do not.

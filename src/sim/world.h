@@ -61,6 +61,9 @@ class World {
   std::uint64_t between(std::uint64_t least, std::uint64_t most) { return least + random_.below(most - least + 1); }
   bool chance(std::uint64_t percent) { return random_.below(100) < percent; }
   sched::Limits draw_limits();
+  std::size_t draw_replicas();
+  std::uint64_t memory_percent();
+  void draw_families();
   plan::ModelShape draw_model();
   void draw_phones();
   void make_memory_scarce();
@@ -69,6 +72,7 @@ class World {
   void draw_users();
   void draw_users_of_ten_minutes();
   void draw_faults();
+  void draw_shares();
   void draw_all_faults();
   void draw_fault(const FaultKind& kind, Duration at);
   template <typename What>
@@ -92,7 +96,22 @@ class World {
   void act(const sched::AskDrafts& action);
   void act(const sched::Emit& action);
   void act(const sched::SetTimer& action);
+  void act(const sched::WithdrawPlan& action);
+  void act(const sched::SequenceMoved& action);
   void step_came_back(const FakeStep& step, bool repeats);
+  bool takes_result(const FakeStep& step);
+  std::vector<sched::TokenSampled> sample(const FakeStep& step);
+
+  // What the coordinator keeps of a lane.
+  struct Lane {
+    Epoch epoch;                    // the newest published; 0: withdrawn
+    std::set<std::size_t> in_plan;  // phones that it names
+    std::set<StepId> under_way;
+    Epoch refused;  // some stage was out of memory in it
+  };
+  Lane* lane_of(Epoch epoch);
+  bool in_one_plan(std::size_t phone, std::size_t other) const;
+  bool is_idle() const;
 
   // Phones.
   void start(std::size_t phone);
@@ -144,6 +163,7 @@ class World {
   SplitMix64 random_;
   EventQueue queue_;
   const std::uint32_t vocabulary_;
+  std::uint64_t families_ = 1;  // of kernels
   const sched::Limits limits_;
   const plan::ModelShape model_;
   const Duration faults_until_;
@@ -155,11 +175,10 @@ class World {
   Duration link_delay_{};
   Duration link_jitter_{};
   std::uint64_t timer_ = 0;  // the newest one
-  Epoch epoch_;              // the newest published
-  Time published_;           // when
+  std::vector<Lane> lanes_;
+  Time published_;  // the newest plan
+  Time busy_;       // some request was open
   Network network_;
-  std::set<std::size_t> in_plan_;  // phones that the newest plan names
-  Epoch refused_epoch_;            // some stage was out of memory in it
   std::uint64_t coordinator_life_ = 1;
   int coordinator_downs_ = 0;  // restarts that are not over
   std::uint64_t requests_ = 0;

@@ -1,5 +1,7 @@
 #include "sim/world.h"
 
+#include <algorithm>
+
 #include "sched/sampled.h"
 
 namespace shoal::sim {
@@ -10,6 +12,7 @@ using std::chrono::milliseconds;
 void World::tell(const Event& event) {
   if (coordinator_downs_ > 0) return;
   ++report_.events;
+  if (checker_.requests_open() > 0) busy_ = queue_.now();
   note(1, event.index());
   checker_.event(event);
   std::vector<Action> actions = scheduler_->on(event, queue_.now());
@@ -25,17 +28,39 @@ void World::tell(const Event& event) {
 
 void World::act(const PublishPlan& action) {
   ++report_.epochs;
-  epoch_ = action.plan.epoch;
+  Lane& lane = lanes_.at(action.plan.lane);
+  lane = {action.plan.epoch, {}, {}, {}};
   published_ = queue_.now();
   note(2, action.plan.epoch.value, action.plan.stages.size());
-  say("epoch {}: {}", action.plan.epoch.value, action.plan.explanation);
-  in_plan_.clear();
-  for (const PlannedPlan::Stage& stage : action.plan.stages) in_plan_.insert(phone_of(stage.node));
+  say("epoch {} of pipeline {}: {}", action.plan.epoch.value, action.plan.lane + 1, action.plan.explanation);
+  for (const PlannedPlan::Stage& stage : action.plan.stages) lane.in_plan.insert(phone_of(stage.node));
   for (const PlannedPlan::Stage& stage : action.plan.stages) {
     const std::size_t phone = phone_of(stage.node);
     report_.stages_kept += phones_[phone].stages.contains(stage.stage);
     send(kCoordinator, phone + 1, [this, phone, plan = action.plan] { see_plan(phone, plan); });
   }
+}
+
+World::Lane* World::lane_of(Epoch epoch) {
+  const auto found = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& lane) { return lane.epoch == epoch; });
+  return found == lanes_.end() || epoch.value == 0 ? nullptr : &*found;
+}
+
+// The coordinator relays between them.
+bool World::in_one_plan(std::size_t phone, std::size_t other) const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [&](const Lane& lane) { return lane.in_plan.contains(phone) && lane.in_plan.contains(other); });
+}
+
+void World::act(const WithdrawPlan& action) {
+  note(12, action.epoch.value);
+  say("pipeline {} has no plan any more", action.lane + 1);
+  lanes_.at(action.lane) = {};
+}
+
+void World::act(const SequenceMoved& action) {
+  note(13, action.request, action.to);
+  say("request {} goes from pipeline {} to {}: {}", action.request, action.from + 1, action.to + 1, action.why);
 }
 
 void World::act(const LoadStage& action) {
@@ -48,6 +73,7 @@ void World::act(const LoadStage& action) {
 void World::act(const DropStage& action) {
   note(4, action.stage.value);
   const std::size_t phone = phone_of(action.node);
+  say("{} is to drop stage {}", phones_[phone].profile.name, action.stage.value);
   send(kCoordinator, phone + 1, [this, phone, action] { phones_[phone].stages.erase(action.stage); });
 }
 
@@ -75,12 +101,14 @@ void World::act(const SendStep& action) {
                 action.frees, action.forks, action.truncations, action.stage};
   for (const Row& row : action.rows) step.rows.push_back({row.sequence, row.position, embed(row.position, row.token)});
   const std::size_t phone = phone_of(action.node);
+  if (Lane* lane = lane_of(step.epoch)) lane->under_way.insert(step.step);
   send(kCoordinator, phone + 1, [this, phone, step = std::move(step)] { arrive(phone, step); });
 }
 
 // Rows that the journal has go on at once, past the queue of what is to be computed.
 void World::act(const Replay& action) {
   ++report_.replays;
+  if (Lane* lane = lane_of(action.epoch)) lane->under_way.insert(action.step);
   note(11, action.step.value, action.sequence.value);
   say("step {} of epoch {}: rows {} to {} of sequence {} from the journal of stage {}", action.step.value,
       action.epoch.value, action.first, action.first + action.count - 1, action.sequence.value, action.stage.value);
@@ -143,19 +171,37 @@ void World::act(const SetTimer& action) {
   });
 }
 
+// Of a plan that is over, or of a step that has come back already, nothing is taken (Coordinator::on_result).
+bool World::takes_result(const FakeStep& step) {
+  Lane* lane = lane_of(step.epoch);
+  return lane != nullptr && lane->under_way.erase(step.step) > 0;
+}
+
+std::vector<TokenSampled> World::sample(const FakeStep& step) {
+  const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };
+  const auto choose = [&](std::size_t i) {
+    const Value output = step.rows[i].value;
+    return ChosenToken{token_of(output, vocabulary_), ends(output)};
+  };
+  return sample_rows(step.epoch, step.step, step.sent, is_newest, choose);
+}
+
+// The scheduler hears also of what is stale: it changes nothing. What a sampler chooses is chosen once, so nothing is
+// chosen before it is sure that the step counts.
 void World::step_came_back(const FakeStep& step, bool repeats) {
   const bool twice = chance(repeats ? 50 : 2);  // what comes again changes nothing
-  for (int times = twice ? 2 : 1; times > 0; --times) {
-    tell(StepDone{step.epoch, step.step, {}, {}, {}, step.computed});
-    const auto is_newest = [&](std::size_t i) { return checker_.is_newest(step.sent[i]); };
-    const auto choose = [&](std::size_t i) {
-      const Value output = step.rows[i].value;
-      return ChosenToken{token_of(output, vocabulary_), ends(output)};
-    };
-    for (TokenSampled& sampled : sample_rows(step.epoch, step.step, step.sent, is_newest, choose)) {
-      tell(std::move(sampled));
-    }
+  const bool takes = takes_result(step);
+  const StepDone done{step.epoch, step.step, {}, {}, {}, step.computed};
+  tell(done);
+  std::vector<TokenSampled> sampled;
+  if (takes && lane_of(step.epoch) != nullptr) sampled = sample(step);
+  for (const TokenSampled& tokens : sampled) {
+    checker_.chosen(tokens);
+    tell(tokens);
   }
+  if (!twice) return;
+  tell(done);
+  for (const TokenSampled& tokens : sampled) tell(tokens);
 }
 
 }  // namespace shoal::sim

@@ -168,8 +168,7 @@ void World::begin_restart(const Fault&) {
     phone.joined_control = 0;
   }
   network_.close_all(kCoordinator);
-  in_plan_.clear();
-  epoch_ = refused_epoch_ = {};
+  lanes_.assign(lanes_.size(), {});
   for (const std::uint64_t request : checker_.restart(queue_.now())) {
     if (chance(70)) ask_again_.push_back(request);
   }

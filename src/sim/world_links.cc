@@ -193,7 +193,7 @@ void World::send_data(std::size_t index, std::size_t to, std::function<void()> d
   }
   ++report_.steps_relayed;
   network_.send(phone.control, index + 1, [this, index, to, link = phone.control, deliver = std::move(deliver)] {
-    if (phones_[index].joined_control != link || !in_plan_.contains(index) || !in_plan_.contains(to)) return;
+    if (phones_[index].joined_control != link || !in_one_plan(index, to)) return;
     network_.send(phones_[to].joined_control, kCoordinator, [this, index, to, deliver] {
       if (phones_[to].knows(phones_[index].profile.node)) deliver();
     });

@@ -158,8 +158,9 @@ void World::compute(std::size_t index, std::size_t place, StageId stage, FakeSte
     say("{}: step {} failed: {}", phone.profile.name, step.step.value, status.error().message);
     // A phone that the new plan leaves out learns of it only by losing its stage: what it says of the old epoch is
     // stale.
-    if (refuses) refused_epoch_ = step.epoch;  // what stands on that step is refused, too
-    if (report_.steps_lost == 0 && step.epoch == epoch_ && refused_epoch_ != epoch_) {
+    Lane* lane = lane_of(step.epoch);
+    if (refuses && lane) lane->refused = step.epoch;  // what stands on that step is refused, too
+    if (report_.steps_lost == 0 && lane && lane->refused != step.epoch) {
       checker_.violation("a stage refuses a step: " + status.error().message);
     }
     return hear(index, StepFailed{step.epoch, step.step, status.error().code, status.error().message});

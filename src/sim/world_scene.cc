@@ -14,6 +14,12 @@ constexpr std::uint64_t kLayerBytes = 1000;
 constexpr std::uint64_t kStageBytes = 100;
 constexpr std::uint64_t kScarceOneIn = 4;  // seeds of the faults form have little memory
 constexpr Duration kTenMinutes = std::chrono::minutes(10);
+constexpr std::uint64_t kOnePipelinePercent = 60;  // of the seeds
+constexpr std::uint64_t kReplicasSalt = 0x5ea1;
+constexpr std::uint64_t kMemorySalt = 0x3e3;
+constexpr std::uint64_t kFamiliesPercent = 30;  // of the seeds with several pipelines have two kernel families
+constexpr std::uint64_t kFamiliesSalt = 0xfa3;
+constexpr std::uint64_t kSharesSalt = 0x54a;
 constexpr std::uint64_t kStepsLostMax = 2;  // one fewer than the failures after which a sequence ends with an error
 
 }  // namespace
@@ -37,7 +43,26 @@ Limits World::draw_limits() {
   limits.keep_plan = chance(20) || options_.keep_plan;
   limits.spares = chance(30) ? between(1, 3) : 0;
   if (options_.all_faults) limits.step_wait_max = seconds(between(10, 20));
+  limits.replicas = draw_replicas();
+  if (SplitMix64 random(options_.seed ^ kFamiliesSalt); limits.replicas > 1 && random.below(100) < kFamiliesPercent) {
+    limits.settings.exact = random.below(2) == 0 ? ExactMode::kAuto : ExactMode::kOn;
+    families_ = 2;
+  }
   return limits;
+}
+
+// Drawn apart from all else, as all that belongs to it: what a seed with one pipeline is does not depend on it.
+std::size_t World::draw_replicas() {
+  if (options_.replicas > 0) return options_.replicas;
+  SplitMix64 random(options_.seed ^ kReplicasSalt);
+  return random.below(100) < kOnePipelinePercent ? 1 : 2 + random.below(3);
+}
+
+// So that there are several pipelines in most of those worlds, and in some fewer than there might be.
+std::uint64_t World::memory_percent() {
+  if (limits_.replicas == 1) return 100;
+  SplitMix64 random(options_.seed ^ kMemorySalt);
+  return 100 + random.below(100 * limits_.replicas);
 }
 
 plan::ModelShape World::draw_model() {
@@ -55,7 +80,8 @@ void World::draw_phones() {
                             : options_.all_faults ? between(3, chance(70) ? 8 : 20)
                                                   : between(1, chance(10) ? 30 : 8);
   const std::uint64_t need = model_.layer_count * kLayerBytes + model_.first_stage_bytes + model_.last_stage_bytes;
-  const std::uint64_t share = need * between(130, 400) / 100 / count + kStageBytes + 3 * kLayerBytes;
+  const std::uint64_t one = need * between(130, 400) / 100 / count + kStageBytes + 3 * kLayerBytes;
+  const std::uint64_t share = one * memory_percent() / 100;
   phones_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     Phone& phone = phones_[i];
@@ -74,6 +100,19 @@ void World::draw_phones() {
   for (Phone& phone : phones_) {
     phone.profile.memory_bytes_max = phone.memory_bytes * options_.memory_told_percent / 100;
   }
+  if (families_ > 1) draw_families();
+}
+
+// Where answers are to be exact, some family must be able to hold the model.
+void World::draw_families() {
+  SplitMix64 random(options_.seed ^ kFamiliesSalt ^ kSharesSalt);
+  for (Phone& phone : phones_) phone.profile.kernel_family = random.below(families_) == 0 ? "one" : "other";
+  std::vector<plan::NodeProfile> all;
+  for (const Phone& phone : phones_) all.push_back(phone.profile);
+  plan::PlanRules rules;
+  rules.one_kernel_family = limits_.settings.exact == ExactMode::kOn;
+  if (plan::make_plan(model_, all, rules).ok()) return;
+  for (Phone& phone : phones_) phone.profile.kernel_family = "one";
 }
 
 // All phones together have just room for the model, or a little more: without one of them there is no plan, or one that
@@ -184,8 +223,23 @@ void World::give_up(std::uint64_t request) {
   if (checker_.is_open(request)) checker_.violation(fmt::format("request {} has not ended by its deadline", request));
 }
 
+// Phones that run hot, and cool down again. Drawn for shoals with several pipelines only.
+void World::draw_shares() {
+  SplitMix64 random(options_.seed ^ kSharesSalt);
+  const auto until_ms = static_cast<std::uint64_t>(faults_until_ / milliseconds(1));
+  for (std::uint64_t i = random.below(2 * phones_.size()); i > 0; --i) {
+    const std::size_t phone = random.below(phones_.size());
+    const auto permille = static_cast<std::uint32_t>(random.below(1100));
+    queue_.after(milliseconds(random.below(until_ms)), [this, phone, permille] {
+      say("{} is given {} permille", phones_[phone].profile.name, permille);
+      if (phones_[phone].joined) tell(NodeShare{phones_[phone].profile.node, permille});
+    });
+  }
+}
+
 void World::draw_faults() {
   if (!options_.faults) return;
+  if (limits_.replicas > 1) draw_shares();
   if (options_.all_faults) return draw_all_faults();
   const auto until_ms = static_cast<std::uint64_t>(faults_until_ / milliseconds(1));
   for (std::uint64_t i = between(0, chance(10) ? 40 : 8); i > 0; --i) {

@@ -25,6 +25,7 @@ std::string replay(const Options& options) {
   if (!options.faults) command += " --no-faults";
   const std::pair<const char*, std::uint32_t> settings[] = {{"nodes", options.nodes},
                                                             {"layers", options.layers},
+                                                            {"replicas", options.replicas},
                                                             {"vocabulary", options.vocabulary},
                                                             {"requests", options.requests}};
   for (const auto& [name, value] : settings) {
@@ -54,6 +55,9 @@ void add(Report& sum, const Report& report) {
   sum.steps_relayed += report.steps_relayed;
   sum.epochs_in_a_minute_max = std::max(sum.epochs_in_a_minute_max, report.epochs_in_a_minute_max);
   sum.loads_in_a_minute_max = std::max(sum.loads_in_a_minute_max, report.loads_in_a_minute_max);
+  sum.sequences_moved += report.sequences_moved;
+  sum.sequences_moved_freely += report.sequences_moved_freely;
+  sum.moves_of_a_request_max = std::max(sum.moves_of_a_request_max, report.moves_of_a_request_max);
   sum.healed_after = std::max(sum.healed_after, report.healed_after);
 }
 
@@ -73,6 +77,7 @@ int main(int argc, char** argv) {
   app.add_flag("--faults", options.all_faults, "Ten minutes with every kind of fault, all overlapping");
   app.add_option("--only", options.fault_kinds, "With --faults: only these kinds" + kinds);
   app.add_option("--nodes", options.nodes, "Phones (default: by seed)");
+  app.add_option("--replicas", options.replicas, "Pipelines at the most (default: by seed)");
   app.add_option("--layers", options.layers, "Layers (default: by seed)");
   app.add_option("--vocabulary", options.vocabulary, "Tokens there are; few make text that repeats itself");
   app.add_option("--requests", options.requests, "Requests (default: by seed)");
@@ -95,6 +100,7 @@ int main(int argc, char** argv) {
   const auto started = std::chrono::steady_clock::now();
   double simulated = 0;
   std::uint64_t broken = 0;
+  std::uint64_t with_lanes = 0;
   Report sum;
   for (options.seed = seed; options.seed < last; ++options.seed) {
     const Report report = shoal::sim::run(options);
@@ -107,6 +113,7 @@ int main(int argc, char** argv) {
     if (!report.violations.empty()) std::printf("seed %lu: replay: %s\n", options.seed, replay(options).c_str());
     std::fflush(stdout);  // of many runs it is wanted before the last one
     broken += !report.violations.empty();
+    with_lanes += report.lanes_max > 1;
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   if (options.all_faults) {
@@ -120,7 +127,9 @@ int main(int argc, char** argv) {
     }
     std::printf("%s\n", sum.faults_text().c_str());
   }
-  std::printf("%lu runs, %lu broken; %.0f simulated seconds in %.2f s: %.0f times real time\n", last - seed, broken,
-              simulated, took.count(), simulated / took.count());
+  std::printf(
+      "%lu runs, %lu of them with several pipelines at once, %lu broken; %.0f simulated seconds in %.2f s: %.0f times "
+      "real time\n",
+      last - seed, with_lanes, broken, simulated, took.count(), simulated / took.count());
   return broken == 0 ? 0 : 1;
 }
