@@ -31,7 +31,8 @@ void Pace::event(const Event& event, bool breaks_a_step) {
   cause_ = breaks_a_step || std::holds_alternative<NodeJoined>(event) || std::holds_alternative<NodeLost>(event) ||
            std::holds_alternative<NodePaused>(event) || std::holds_alternative<StageReady>(event) ||
            std::holds_alternative<StageFailed>(event);
-  joined_ = joined_ || std::holds_alternative<NodeJoined>(event);
+  const auto* paused = std::get_if<NodePaused>(&event);
+  joined_ = joined_ || std::holds_alternative<NodeJoined>(event) || (paused && !paused->paused);
   for (std::map<NodeId, Failures>* failures : {&failures_, &failures_beside_}) {
     if (const auto* joined = std::get_if<NodeJoined>(&event)) failures->erase(joined->profile.node);
     if (const auto* lost = std::get_if<NodeLost>(&event)) failures->erase(lost->node);

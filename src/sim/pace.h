@@ -17,11 +17,10 @@
 //
 // With several lanes (Limits::replicas) all of this holds for each of them, and:
 //  - A plan is withdrawn in answer to the same events, or because its nodes are divided anew: while nobody asks, and
-//    once for all nodes that have come, and lanes that have broken, since the last time. From `healed` on that happens
-//    once at the most.
+//    once for all nodes that have come or were resumed, and lanes that have broken, since the last time. From `healed`
+//    on that happens once at the most.
 //  - A request moves to another lane because its own lane does not serve it, or for being quicker there (freely). Of
-//  the
-//    latter, no two follow each other sooner than sched::may_move_again allows; of all, there are at most
+//    the latter, no two follow each other sooner than sched::may_move_again allows; of all, there are at most
 //    kMovesOfARequestMax in a minute.
 #pragma once
 
