@@ -103,7 +103,7 @@ Coordinator::Coordinator(boost::asio::io_context& io, const Clock& clock, net::T
                   story_.lost(id, why);
                   kernels_.leave(id);
                   link_bench_.on_lost(id);
-                  if (fetch_.node == id) fetch_ = {};
+                  std::erase_if(fetches_, [&](const auto& fetch) { return fetch.second.node == id; });
                   feed(sched::NodeLost{id});
                 },
                 [this](const NodeId& id, wire::Frame frame) { on_frame(id, std::move(frame)); },
@@ -352,6 +352,9 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
     story_.step_failed(node, logits.error().message);
     return feed(sched::StepFailed{result.epoch, result.step, logits.error().code, logits.error().message});
   }
+  // The plan may die by it, when an older step is missing: then its rows are computed again, and nobody chooses now.
+  feed(step_done(result, way));
+  if (plan_of(result.epoch) == nullptr) return;
   const auto is_newest = [&](std::size_t i) {
     const auto answer = answers_.find(rows[i].request);  // none: cancelled while the step was on its way
     return answer != answers_.end() && answer->second->is_newest(rows[i].position, rows[i].token);
@@ -361,7 +364,6 @@ void Coordinator::on_result(const NodeId& node, const wire::StepResult& result, 
     return sched::ChosenToken{choice.token, choice.ends};
   };
   auto sampled = sched::sample_rows(result.epoch, result.step, rows, is_newest, choose);
-  feed(step_done(result, way));
   for (auto& tokens : sampled) feed(std::move(tokens));
 }
 

@@ -181,10 +181,9 @@ class Coordinator final : public CompletionService {
   std::map<NodeId, std::vector<LayerRange>> held_;  // ranges whose shards a node has shown to have
   struct Fetch {
     NodeId node;
-    StageId stage;
     LayerRange range;
   };
-  Fetch fetch_;  // the shard that a spare node fetches; no stage: none
+  std::map<StageId, Fetch> fetches_;  // shards that spare nodes fetch, one in each lane
   struct StepInFlight {
     Epoch epoch;
     std::vector<sched::Row> rows;

@@ -156,28 +156,32 @@ void Coordinator::fetch_shard(const sched::FetchShard& action) {
   wire::LoadStage order = load_order(0, action.node, action.stage, action.range, **layout);
   order.fetch_only = true;
   order.sources.clear();  // nodes take links from nodes of their plan, and this one is in none
-  fetch_ = {action.node, action.stage, action.range};
+  fetches_[action.stage] = {action.node, action.range};
   cluster_.send(action.node, order);
 }
 
 void Coordinator::drop_stage(const sched::DropStage& action) {
-  if (fetch_.stage == action.stage) fetch_ = {};
+  fetches_.erase(action.stage);
   stages_.erase(action.stage);
   cluster_.send(action.node, wire::DropStage{action.stage});
 }
 
 void Coordinator::on_fetched(const NodeId& node, StageId stage) {
-  if (!stage || fetch_.stage != stage || fetch_.node != node) return;
-  add_held(node, fetch_.range);
-  log_info("{}, a spare node, has layers {} on flash", node_name(node), fetch_.range.text());
-  fetch_ = {};
+  const auto fetch = fetches_.find(stage);
+  if (fetch == fetches_.end() || fetch->second.node != node) return;
+  const LayerRange range = fetch->second.range;
+  fetches_.erase(fetch);
+  add_held(node, range);
+  log_info("{}, a spare node, has layers {} on flash", node_name(node), range.text());
   feed(sched::ShardFetched{stage});
 }
 
 void Coordinator::on_fetch_failed(const NodeId& node, const wire::StageFailed& failed) {
-  if (!failed.stage || fetch_.stage != failed.stage || fetch_.node != node) return;
-  log_warning("{}, a spare node, could not get layers {}: {}", node_name(node), fetch_.range.text(), failed.message);
-  fetch_ = {};
+  const auto fetch = fetches_.find(failed.stage);
+  if (fetch == fetches_.end() || fetch->second.node != node) return;
+  log_warning("{}, a spare node, could not get layers {}: {}", node_name(node), fetch->second.range.text(),
+              failed.message);
+  fetches_.erase(fetch);
   feed(sched::StageFailed{failed.stage, failed.code, failed.message});
 }
 

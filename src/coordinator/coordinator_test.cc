@@ -189,6 +189,25 @@ TEST_F(CoordinatorTest, AResultCountsOnce) {
   EXPECT_EQ(coordinator_->status().plan->epoch, Epoch{1});
 }
 
+// Goal: what a step gave does not count when an older one turns out to be lost by it: its rows are computed again.
+TEST_F(CoordinatorTest, AResultThatOvertakesAnotherIsNotSampled) {
+  serve();
+  const auto first = submit_prompt({1, 2, 3}, 1);
+  const auto second = submit_prompt({4, 5, 6}, 1);
+  (void)step(0);
+  const auto overtakes = step(1);
+  send_answer(overtakes, 99);
+  for (std::size_t next = 2; !first->ended() || !second->ended(); ++next) {
+    ASSERT_LT(next, 20u);
+    const auto again = step(next);
+    EXPECT_GT(again.epoch, overtakes.epoch);
+    if (!again.rows.empty() && again.rows.back().logits != 0) send_answer(again, 17);
+    settle();
+  }
+  EXPECT_EQ(first->tokens, std::vector<Token>{17});
+  EXPECT_EQ(second->tokens, std::vector<Token>{17});
+}
+
 TEST_F(CoordinatorTest, ResultsOfAnotherNodeOrEpochDoNotCount) {
   serve();
   join(b_);
