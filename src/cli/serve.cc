@@ -173,10 +173,11 @@ void add_serve(CLI::App& app, Context& context) {
                    "Leave so many nodes without layers, to take over from others, where the rest holds the model")
       ->check(CLI::Range(0u, 1024u))
       ->capture_default_str();
-  verb->add_option("--replicas", options->replicas,
-                   "Serve from so many pipelines beside each other, each with the whole model on nodes of its own, where "
-                   "the nodes can hold it so often: a node's loss then costs its pipeline only, and the answers in it go "
-                   "on in another")
+  verb->add_option(
+          "--replicas", options->replicas,
+          "Serve from so many pipelines beside each other, each with the whole model on nodes of its own, where "
+          "the nodes can hold it so often: a node's loss then costs its pipeline only, and the answers in it go "
+          "on in another")
       ->check(CLI::Range(1u, 64u))
       ->capture_default_str();
   verb->add_flag("--keep-plan", options->keep_plan,
